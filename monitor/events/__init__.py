@@ -1,0 +1,74 @@
+"""The nouns that flow through the river, and nothing else.
+
+Everything here is frozen. Times are epoch seconds (UTC) as ``float`` unless a name
+says otherwise. Structs are written to JSON with ``"v": 1`` by ``service.codecs``;
+readers ignore unknown fields.
+"""
+
+from monitor.events.counts import (
+    COLUMNS,
+    SCOPE_DIMENSIONS,
+    Cell,
+    Channel,
+    CountDelta,
+    Ledger,
+    LedgerTally,
+    Prefix,
+    ReasonCount,
+    Scope,
+    Tally,
+)
+from monitor.events.decisions import (
+    Action,
+    Anomaly,
+    Command,
+    Directive,
+    Incident,
+    IncidentState,
+    Mode,
+    ReasonShare,
+    Severity,
+)
+from monitor.events.delivery import (
+    Advice,
+    BounceClass,
+    Decoded,
+    DeliveryEvent,
+    Outcome,
+    Permanence,
+    Reason,
+    Stage,
+    Verdict,
+)
+
+__all__ = [
+    "COLUMNS",
+    "SCOPE_DIMENSIONS",
+    "Action",
+    "Advice",
+    "Anomaly",
+    "BounceClass",
+    "Cell",
+    "Channel",
+    "Command",
+    "CountDelta",
+    "Decoded",
+    "DeliveryEvent",
+    "Directive",
+    "Incident",
+    "IncidentState",
+    "Ledger",
+    "LedgerTally",
+    "Mode",
+    "Outcome",
+    "Permanence",
+    "Prefix",
+    "Reason",
+    "ReasonCount",
+    "ReasonShare",
+    "Scope",
+    "Severity",
+    "Stage",
+    "Tally",
+    "Verdict",
+]
