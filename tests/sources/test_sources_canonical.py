@@ -1,0 +1,272 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.errors import InvalidEvent, InvalidReason
+from monitor.events import Decoded, DeliveryEvent, Outcome
+from monitor.sources import SourceOptions
+from monitor.sources.canonical import Canonical
+from monitor.sources.fields import MAX_NAME
+
+Record = dict[str, Any]
+Only = Callable[..., DeliveryEvent]
+
+
+def test_every_field_arrives(only: Only, record: Callable[[str], Record]) -> None:
+    event = only("canonical", record("canonical"))
+    assert msgspec.structs.asdict(event) == record("canonical") | {
+        "source": "canonical",
+        "outcome": Outcome.BOUNCED,
+        "final": True,
+        "counts_to_rate": True,
+        "recipient_hash": "",
+    }
+
+
+def test_an_event_survives_the_round_trip(only: Only) -> None:
+    event = DeliveryEvent(
+        event_id="e",
+        event_time=1_767_225_600.0,
+        source="canonical",
+        outcome=Outcome.DEFERRED,
+        final=False,
+        recipient_domain="mailbox.test",
+    )
+    again = only("canonical", msgspec.json.encode(event))
+    assert msgspec.structs.asdict(again) == msgspec.structs.asdict(event)
+
+
+def test_the_smallest_record(only: Only) -> None:
+    event = only("canonical", {"event_time": 1_767_225_600, "outcome": "delivered"})
+    assert event.event_id
+    assert event.event_time == 1_767_225_600.0
+    assert event.recipient_domain == ""
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize(
+    ("outcome", "final", "counts"),
+    [
+        ("delivered", True, True),
+        ("deferred", False, True),
+        ("bounced", True, True),
+        ("dropped", True, False),
+        ("complained", True, True),
+        ("other", False, True),
+    ],
+)
+def test_what_follows_from_the_outcome(
+    only: Only,
+    record: Callable[[str], Record],
+    outcome: str,
+    final: bool,
+    counts: bool,
+    slow: bool,
+) -> None:
+    value = record("canonical") | {"outcome": outcome}
+    if slow:
+        value["event_id"] = None
+    event = only("canonical", value)
+    assert (event.outcome, event.final, event.counts_to_rate) == (
+        Outcome(outcome),
+        final,
+        counts,
+    )
+    told = only("canonical", value | {"final": not final, "counts_to_rate": False})
+    assert (told.final, told.counts_to_rate) == (not final, False)
+
+
+def test_dropped_never_counts(only: Only, record: Callable[[str], Record]) -> None:
+    value = record("canonical") | {"outcome": "dropped", "counts_to_rate": True}
+    assert not only("canonical", value).counts_to_rate
+    assert not only("canonical", value | {"event_id": ""}).counts_to_rate
+
+
+def test_the_source_is_ours_whatever_the_record_says(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical") | {"source": "x" * 500}
+    assert only("canonical", value).source == "canonical"
+    assert only("canonical", value | {"source": "mine"}).source == "canonical"
+
+
+def test_an_address_gives_its_domain_and_is_forgotten(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical") | {"recipient": "Ann <Ann@Elsewhere.TEST>"}
+    del value["recipient_domain"]
+    event = only("canonical", value)
+    assert event.recipient_domain == "elsewhere.test"
+    assert event.recipient_hash == ""
+    keyed = only("canonical", value, SourceOptions(recipient_key=b"k"))
+    assert len(keyed.recipient_hash) == 32
+    for made in (event, keyed):
+        assert "ann" not in str(msgspec.json.encode(made)).lower()
+
+
+def test_a_key_hashes_the_address_beside_a_domain(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical") | {"recipient": "ann@mailbox.test"}
+    keyed = only("canonical", value, SourceOptions(recipient_key=b"k"))
+    assert len(keyed.recipient_hash) == 32
+    given_hash = only(
+        "canonical",
+        record("canonical") | {"recipient_hash": "abc"},
+        SourceOptions(recipient_key=b"k"),
+    )
+    assert given_hash.recipient_hash == "abc"
+
+
+def test_a_reply_code_is_read_from_the_diagnostic_if_missing(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical")
+    del value["reply_code"], value["enhanced_status"]
+    event = only("canonical", value | {"diagnostic": "smtp; 452 4.2.2 full"})
+    assert (event.reply_code, event.enhanced_status) == (452, "4.2.2")
+    assert event.diagnostic == "full"
+    event = only("canonical", value | {"reply_code": 7, "diagnostic": "full"})
+    assert event.reply_code == 0
+
+
+def test_rfc_3339_times(only: Only, record: Callable[[str], Record]) -> None:
+    value = record("canonical") | {"event_time": "2026-01-01T00:00:00.25Z"}
+    assert only("canonical", value).event_time == 1_767_225_600.25
+
+
+def test_numbers_and_nulls_for_names(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical") | {"campaign": 4711, "tenant": None, "attempt": "3"}
+    event = only("canonical", value)
+    assert (event.campaign, event.tenant, event.attempt) == ("4711", "", 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"outcome": "exploded"}, InvalidReason.UNKNOWN_OUTCOME),
+        ({"outcome": "Bounced"}, InvalidReason.UNKNOWN_OUTCOME),
+        ({"outcome": None}, InvalidReason.MISSING_FIELD),
+        ({"outcome": 5}, InvalidReason.WRONG_SHAPE),
+        ({"outcome": ["bounced"]}, InvalidReason.WRONG_SHAPE),
+        ({"event_time": None}, InvalidReason.MISSING_FIELD),
+        ({"event_time": 0}, InvalidReason.BAD_TIME),
+        ({"event_time": -1_767_225_600}, InvalidReason.BAD_TIME),
+        ({"event_time": 1_767_225_600_000}, InvalidReason.BAD_TIME),
+        ({"event_time": 10**300}, InvalidReason.BAD_TIME),
+        ({"event_time": "soon"}, InvalidReason.BAD_TIME),
+        ({"event_time": {}}, InvalidReason.WRONG_SHAPE),
+        ({"final": "yes"}, InvalidReason.WRONG_SHAPE),
+        ({"campaign": ["a"]}, InvalidReason.WRONG_SHAPE),
+        ({"diagnostic": {}}, InvalidReason.WRONG_SHAPE),
+    ],
+)
+def test_what_cannot_be_an_event(
+    decode: Callable[..., Decoded],
+    record: Callable[[str], Record],
+    change: Record,
+    reason: InvalidReason,
+) -> None:
+    decoded = decode("canonical", record("canonical") | change)
+    assert decoded.events == ()
+    assert [problem.reason for problem in decoded.invalid] == [reason]
+
+
+def test_names_are_cut_and_cleaned(only: Only, record: Callable[[str], Record]) -> None:
+    value = record("canonical") | {"campaign": "c" * 10_000, "tenant": "a\nb\u202ec"}
+    event = only("canonical", value | {"recipient_domain": "MAILBOX.test"})
+    assert event.campaign == "c" * MAX_NAME
+    assert event.tenant == "abc"
+    assert event.recipient_domain == "mailbox.test"
+    assert only("canonical", record("canonical") | {"tenant": "a\x7fb"}).tenant == "ab"
+
+
+def test_computed_ids_tell_events_apart(
+    only: Only, record: Callable[[str], Record]
+) -> None:
+    value = record("canonical")
+    del value["event_id"]
+    first = only("canonical", value).event_id
+    assert first == only("canonical", dict(reversed(value.items()))).event_id
+    for change in ({"message_id": "m-2"}, {"attempt": 3}, {"recipient": "a@b.test"}):
+        assert only("canonical", value | change).event_id != first
+
+
+TEXTS = st.sampled_from(
+    ["", "x", "Ünï", "a\tb", "\\", "MiXed.test", "x" * 201, "y" * 2049, "\x7f", "final"]
+)
+CODES = st.sampled_from([0, 1, 199, 200, 250, 421, 550, 599, 600, -1, None, "550"])
+NAMES = (
+    "recipient_domain",
+    "recipient_hash",
+    "enhanced_status",
+    "diagnostic",
+    "mx_host",
+    "source_ip",
+    "campaign",
+    "tenant",
+    "segment",
+    "message_id",
+    "provider_class",
+    "source",
+)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "event_id": st.none() | TEXTS,
+    "event_time": st.sampled_from([1e9, 1_767_225_600, 4_102_444_801, "2026-01-01"]),
+    "outcome": st.sampled_from([*Outcome, "nonsense"]),
+    "final": st.none() | st.booleans(),
+    "counts_to_rate": st.none() | st.booleans(),
+    "reply_code": CODES,
+    "attempt": st.sampled_from([0, 1, 1_000_000, 1_000_001, -1, 1.5]),
+    "recipient": st.none() | st.sampled_from(["ann@Mailbox.test", "nobody"]),
+    "unknown": TEXTS,
+}
+FIELDS |= dict.fromkeys(NAMES, TEXTS)
+
+#: Few at a time, or hardly a record would stay on the fast path.
+CHANGES = st.lists(
+    st.sampled_from(sorted(FIELDS)).flatmap(
+        lambda name: st.tuples(st.just(name), FIELDS[name])
+    ),
+    max_size=3,
+).map(dict)
+
+
+@given(
+    base=st.fixed_dictionaries(
+        {
+            "event_id": st.just("e"),
+            "event_time": st.just(1_767_225_600.5),
+            "outcome": st.sampled_from(list(Outcome)),
+            "recipient_domain": st.just("mailbox.test"),
+            "reply_code": st.just(250),
+        }
+    ),
+    change=CHANGES,
+    key=st.sampled_from([b"", b"key"]),
+    ascii_only=st.booleans(),
+)
+def test_the_fast_path_says_what_the_slow_one_says(
+    base: Record, change: Record, key: bytes, ascii_only: bool
+) -> None:
+    reader = Canonical(SourceOptions(recipient_key=key))
+    raw = json.dumps(base | change, ensure_ascii=ascii_only).encode()
+    fast = reader._fast(raw)
+    if not change:
+        assert fast is not None
+    if fast is None:
+        return
+    try:
+        slow = reader._slow(raw)
+    except (InvalidEvent, msgspec.DecodeError) as problem:
+        raise AssertionError(
+            "the fast path took what the slow one refuses"
+        ) from problem
+    assert msgspec.structs.asdict(fast) == msgspec.structs.asdict(slow)
