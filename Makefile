@@ -81,8 +81,8 @@ demo:
 	@echo "KAFKA=$(KAFKA): must be embedded or apache" >&2; exit 2
 endif
 
-bench: $(BENCH_READY) ## events per CPU-second against hand-written code, real Kafka
-	@$(BIN)/python -m tests.kafka run -- $(BIN)/python -m tests.bench $(ARGS)
+bench: setup ## events per CPU-second beside the plainest program that could
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 kafka: setup ## start a local Apache Kafka in the background, print its address
 	@$(BIN)/python -m tests.kafka start

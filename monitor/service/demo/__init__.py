@@ -1,0 +1,1 @@
+"""The demo: a traffic model, three incidents, one worker, and a verdict on it."""

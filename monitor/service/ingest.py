@@ -1,0 +1,225 @@
+"""The left half of the river at work: batches in, acknowledged tallies out.
+
+Every partition of an input topic has a ``PartitionCounter``. ``take`` runs in the event
+loop and only counts; ``flush`` writes what changed to ``bounce.counts``, waits for all
+acknowledgements, and only then says what may be committed (invariant I3). A counter
+outlives a rebalance: what it holds is a pure function of the log, so it may go on
+from its own position when the partition comes back, whoever had it meanwhile.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+
+from monitor.classify import scrub
+from monitor.counting import CountingPolicy, Flush, InputPartition, PartitionCounter
+from monitor.events import LedgerTally, Tally
+from monitor.pipeline import Ingest
+from monitor.service import clock
+from monitor.service.codecs import encode_tally
+from monitor.service.deadletter import DeadLetters
+from monitor.service.metrics import TallyResult
+from monitor.service.metrics.ingest import IngestMetrics
+from monitor.service.topics import partition_of
+from monitor.service.transport import RecordBatch
+
+log = structlog.get_logger(__name__)
+
+#: A worker that was cut off is expelled once and joins again. Two workers with one
+#: instance id expel each other with every heartbeat; the older counts so many first.
+FENCED_AFTER = 4
+FENCED_WITHIN_SECONDS = 30.0
+
+
+class TopicInput(NamedTuple):
+    """How one input topic is read."""
+
+    ingest: Ingest
+    fleet: str
+
+
+class CountsTopic(NamedTuple):
+    """Where tallies go."""
+
+    name: str
+    partitions: int
+
+
+class IngestService:
+    """Counts the partitions that this worker is assigned; a ``BatchSink``."""
+
+    def __init__(
+        self,
+        policy: CountingPolicy,
+        inputs: Mapping[str, TopicInput],
+        counts: CountsTopic,
+        metrics: IngestMetrics,
+    ) -> None:
+        self.counters: dict[TP, PartitionCounter] = {}
+        self.progress_at: dict[TP, float] = {}
+        self.expulsions: deque[float] = deque(maxlen=FENCED_AFTER)
+        self._policy = policy
+        self._inputs = inputs
+        self._counts = counts
+        self._metrics = metrics
+        self._committable: dict[TP, int] = {}
+        self._holes: dict[TP, tuple[int, int]] = {}
+        self._flushing = asyncio.Lock()
+        self._producer: AIOKafkaProducer | None = None
+        self._dead_letters: DeadLetters | None = None
+
+    def connect(self, producer: AIOKafkaProducer, dead_letters: DeadLetters) -> None:
+        """Give the service its way out, before any partition is assigned."""
+        self._producer = producer
+        self._dead_letters = dead_letters
+
+    async def open(self, tp: TP, committed: int | None, log_start: int) -> int:
+        """The position to read a partition from, with a counter for it."""
+        counter = self.counters.get(tp)
+        if counter is None:
+            assert committed is not None, "the transport commits before it opens"
+            position = max(committed, log_start)
+            counter = PartitionCounter(
+                self._policy,
+                InputPartition(self._inputs[tp.topic].fleet, tp.topic, tp.partition),
+                position=position,
+                from_log_start=committed <= log_start,
+                scrub=scrub,
+            )
+            self.counters[tp] = counter
+            self.progress_at[tp] = clock.monotonic()
+            log.info("counting", topic=tp.topic, partition=tp.partition, at=position)
+        return counter.position
+
+    def expelled(self) -> None:
+        """The consumer group threw this worker out, and it will join again."""
+        self.expulsions.append(clock.monotonic())
+
+    @property
+    def fenced(self) -> bool:
+        """True when somebody else keeps joining with our instance id."""
+        if len(self.expulsions) < FENCED_AFTER:
+            return False
+        return self.expulsions[-1] - self.expulsions[0] < FENCED_WITHIN_SECONDS
+
+    def keep_only(self, assigned: Iterable[TP]) -> None:
+        """Forget partitions that another worker has now."""
+        for tp in self.counters.keys() - set(assigned):
+            del self.counters[tp]
+            self._committable.pop(tp, None)
+            self.progress_at.pop(tp, None)
+
+    def committable(self, tp: TP) -> int | None:
+        """The newest checkpoint whose tallies are acknowledged."""
+        offset = self._committable.get(tp)
+        if offset is not None and tp in self.counters:
+            self.counters[tp].committed(offset)
+        return offset
+
+    def take(self, tp: TP, batch: RecordBatch) -> int | None:
+        """Count a batch; returns where to seek to if it does not follow on."""
+        counter = self.counters.get(tp)
+        if counter is None or batch.end <= counter.position:
+            return None
+        if batch.start > counter.position:
+            back_to = self._hole(tp, counter, batch)
+            if back_to is not None:
+                return back_to
+            counter = self.counters[tp]
+        self._count(tp, counter, batch)
+        self.progress_at[tp] = clock.monotonic()
+        return None
+
+    def _count(self, tp: TP, counter: PartitionCounter, batch: RecordBatch) -> None:
+        ingest = self._inputs[tp.topic].ingest
+        first = counter.position
+        for offset, milliseconds, value in zip(
+            batch.offsets, batch.times, batch.values, strict=True
+        ):
+            if offset < first:
+                continue
+            countables, invalid = ingest(value)
+            counter.record(offset, milliseconds / 1000, countables, len(invalid))
+            if invalid and not counter.replaying:
+                assert self._dead_letters is not None
+                self._dead_letters.add((tp.topic, tp.partition, offset), invalid, value)
+        counter.position = batch.end
+
+    def _hole(
+        self, tp: TP, counter: PartitionCounter, batch: RecordBatch
+    ) -> int | None:
+        """Records are missing before ``batch``: read them, unless they are gone.
+
+        The fetcher may have run ahead during a rebalance, so seek back once. If the
+        broker then still has nothing older, the log was cut: retention was shorter
+        than our outage. That is loud, and counting goes on behind the hole.
+        """
+        hole = (counter.position, batch.start)
+        if self._holes.get(tp) != hole:
+            self._holes[tp] = hole
+            return counter.position
+        self._metrics.log_gaps.inc()
+        log.error(
+            "records were deleted before they were counted",
+            topic=tp.topic,
+            partition=tp.partition,
+            first_missing=counter.position,
+            missing=batch.start - counter.position,
+        )
+        self.counters[tp] = PartitionCounter(
+            self._policy,
+            counter.source,
+            position=batch.start,
+            from_log_start=False,
+            scrub=scrub,
+        )
+        return None
+
+    async def drain(self) -> None:
+        """Write what is counted; partitions are about to be taken away."""
+        if self._producer is not None:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write every slot that changed, and wait until all of it is acknowledged."""
+        async with self._flushing:
+            started = clock.monotonic()
+            flushes: dict[TP, Flush] = {}
+            acks: list[asyncio.Future[object]] = []
+            for tp, counter in list(self.counters.items()):
+                flushes[tp] = counter.flush()
+                acks += await self._send(flushes[tp])
+                # Batches are counted between two partitions' flushes.
+                await asyncio.sleep(0)
+            await asyncio.gather(*acks)
+            for tp, flushed in flushes.items():
+                if flushed.commit is not None:
+                    self._committable[tp] = flushed.commit
+            if acks:
+                self._metrics.flush_seconds.observe(clock.monotonic() - started)
+                self._metrics.tallies.labels(TallyResult.SENT).inc(len(acks))
+
+    async def _send(self, flush: Flush) -> list[asyncio.Future[object]]:
+        """Hand a flush to the producer; the futures are its acknowledgements."""
+        assert self._producer is not None
+        futures = []
+        tallies: tuple[Tally | LedgerTally, ...] = (*flush.tallies, *flush.ledgers)
+        for tally in tallies:
+            prefix = tally.prefix
+            log_id = f"{prefix.topic}/{prefix.partition}"
+            value = encode_tally(tally)
+            self._metrics.tally_bytes.inc(len(value))
+            futures.append(
+                await self._producer.send(
+                    self._counts.name,
+                    value,
+                    key=f"{log_id}/{prefix.slot}".encode(),
+                    partition=partition_of(log_id, self._counts.partitions),
+                )
+            )
+        return futures

@@ -1,0 +1,167 @@
+"""What the sink of the transport does with batches, positions and holes."""
+
+import asyncio
+import json
+
+import pytest
+from faust.types import TP
+
+from monitor.classify import Classifier
+from monitor.counting import CountingPolicy
+from monitor.pipeline import Ingest
+from monitor.providers import ProviderMatcher
+from monitor.service.deadletter import DeadLetters
+from monitor.service.ingest import CountsTopic, IngestService, TopicInput
+from monitor.service.ingest_report import Growth, IngestReport
+from monitor.service.metrics import Metrics
+from monitor.service.settings_sections import DeadletterSettings
+from monitor.service.transport import RecordBatch
+from monitor.sources import SourceOptions, open_source
+
+INPUT = TP("delivery.events", 0)
+NOON = 1_795_348_800.0
+
+
+def event(number: int) -> bytes:
+    return json.dumps(
+        {
+            "event_id": f"e{number}",
+            "event_time": NOON + number,
+            "outcome": "delivered",
+            "recipient_domain": "gmail.com",
+        }
+    ).encode()
+
+
+def batch(first: int, count: int, start: int | None = None) -> RecordBatch:
+    offsets = list(range(first, first + count))
+    return RecordBatch(
+        first if start is None else start,
+        first + count,
+        offsets,
+        [int((NOON + number) * 1000) for number in offsets],
+        [event(number) for number in offsets],
+    )
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+        ingest = Ingest(
+            open_source("canonical", SourceOptions()),
+            ProviderMatcher.builtin(),
+            Classifier(),
+        )
+        self.inputs = {INPUT.topic: TopicInput(ingest, "default")}
+        self.service = IngestService(
+            CountingPolicy(),
+            self.inputs,
+            CountsTopic("bounce.counts", 4),
+            self.metrics.ingest,
+        )
+        self.service._dead_letters = DeadLetters(
+            DeadletterSettings(per_reason_per_minute=2), "dead", self.metrics.ingest
+        )
+
+    def open(self, committed: int = 0, log_start: int = 0) -> int:
+        return asyncio.run(self.service.open(INPUT, committed, log_start))
+
+    def position(self) -> int:
+        return self.service.counters[INPUT].position
+
+    def metric(self, line: str) -> float:
+        page = self.metrics.render().decode().splitlines()
+        return next(float(x.split()[-1]) for x in page if x.startswith(line + " "))
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_takes_batches_that_follow_on(rig: Rig) -> None:
+    assert rig.open() == 0
+    assert rig.service.take(INPUT, batch(0, 10)) is None
+    assert rig.service.take(INPUT, batch(10, 5)) is None
+    assert rig.position() == 15
+    assert rig.service.counters[INPUT].totals["counted"] == 15
+
+
+def test_skips_what_it_has_already(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    rig.service.take(INPUT, batch(0, 10))
+    rig.service.take(INPUT, batch(5, 10))
+    assert rig.position() == 15
+    assert rig.service.counters[INPUT].totals["counted"] == 15
+
+
+def test_seeks_back_when_the_fetcher_ran_ahead(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    assert rig.service.take(INPUT, batch(20, 10)) == 10
+    assert rig.service.take(INPUT, batch(10, 20)) is None
+    assert rig.service.counters[INPUT].totals["counted"] == 30
+    assert rig.metric("bouncemon_log_gaps_total") == 0
+
+
+def test_goes_on_behind_records_that_were_deleted(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    assert rig.service.take(INPUT, batch(20, 10)) == 10
+    assert rig.service.take(INPUT, batch(20, 10)) is None
+    assert rig.position() == 30
+    assert rig.metric("bouncemon_log_gaps_total") == 1
+
+
+def test_an_offset_without_a_record_is_no_hole_if_the_broker_says_so(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    # A control batch at offset 10: the stretch begins there, the records after it.
+    assert rig.service.take(INPUT, batch(11, 4, start=10)) is None
+    assert rig.position() == 15
+
+
+def test_a_counter_survives_a_rebalance_and_goes_with_the_partition(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    assert rig.open(committed=3) == 10
+    rig.service.keep_only([])
+    assert rig.service.take(INPUT, batch(10, 5)) is None
+    assert not rig.service.counters
+    assert rig.open(committed=3) == 3
+
+
+def test_a_commit_that_was_cut_off_starts_at_the_log(rig: Rig) -> None:
+    assert rig.open(committed=3, log_start=7) == 7
+
+
+def test_dead_letters_are_limited_by_reason(rig: Rig) -> None:
+    rig.open()
+    bad = batch(0, 5)._replace(values=[b"{", b"{", b"{", b"", event(4)])
+    rig.service.take(INPUT, bad)
+    sent = 'bouncemon_dead_letters_total{reason="not_json",result="sent"}'
+    suppressed = 'bouncemon_dead_letters_total{reason="not_json",result="suppressed"}'
+    empty = 'bouncemon_dead_letters_total{reason="empty",result="sent"}'
+    assert [rig.metric(x) for x in (sent, suppressed, empty)] == [2, 1, 1]
+    assert rig.service.counters[INPUT].totals["counted"] == 1
+
+
+def test_the_report_turns_totals_into_counters(rig: Rig) -> None:
+    report = IngestReport(rig.service, rig.inputs, rig.metrics.ingest)
+    rig.open()
+    rig.service.take(INPUT, batch(0, 10))
+    report.update({INPUT: 12})
+    report.update({INPUT: 12})
+    line = 'bouncemon_records_total{result="decoded",topic="delivery.events"}'
+    assert rig.metric(line) == 10
+    lag = 'bouncemon_lag_records{partition="0",topic="delivery.events"}'
+    assert rig.metric(lag) == 2
+    rig.service.keep_only([])
+    report.update({})
+    assert b"bouncemon_lag_records{" not in rig.metrics.render()
+
+
+def test_growth_counts_a_total_that_starts_anew_from_zero() -> None:
+    growth = Growth()
+    assert [growth.of("a", total) for total in (3, 5, 5, 2)] == [3, 2, 0, 2]
