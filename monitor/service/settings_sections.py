@@ -151,7 +151,7 @@ class CountingSettings(Section):
     slot_seconds: int = Field(default=10, ge=1, le=300, description="length of a slot")
     allowed_lateness_seconds: int = Field(
         default=600,
-        ge=0,
+        ge=10,
         le=86_400,
         description="older events, against their Kafka timestamp, are *late*; "
         "a multiple of `slot_seconds`",
@@ -224,8 +224,8 @@ class ThrottleSettings(Section):
     )
     lease_seconds: float = Field(
         default=300.0,
-        ge=10,
-        le=86_400,
+        ge=180,
+        le=3_600,
         description="a directive not renewed ends by itself",
     )
     deny_campaigns: Names = Field(
@@ -233,7 +233,10 @@ class ThrottleSettings(Section):
         description="campaigns never to be slowed or paused (transactional mail)",
     )
     max_active_directives: int = Field(
-        default=20, ge=0, le=10_000, description="at so many at once, automation stops"
+        default=20,
+        ge=0,
+        le=10_000,
+        description="at so many at once, automation pauses nothing new",
     )
 
 

@@ -1,7 +1,7 @@
 """The demo's sender obeys: directives as leases on a part of the traffic."""
 
 from monitor.events import Cell, Directive
-from monitor.throttle.law import Table, apply, in_force
+from monitor.throttle.law import Table, allowed, apply
 
 
 class Brakes:
@@ -16,13 +16,4 @@ class Brakes:
 
     def fraction(self, cell: Cell, moment: float) -> float:
         """Part of a cell's traffic, 0-1, that may flow now; leases run out."""
-        if not self._table:
-            return 1.0
-        return min(
-            (
-                directive.rate_fraction
-                for directive in self._table.values()
-                if in_force(directive, moment) and directive.scope.contains(cell)
-            ),
-            default=1.0,
-        )
+        return allowed(self._table.values(), cell, moment)
