@@ -22,6 +22,10 @@ class BrokerError(MonitorError):
     """Kafka cannot be reached, or refuses what the worker must be able to do."""
 
 
+class FencedError(MonitorError):
+    """Another worker of the group runs with our instance id; one of us must go."""
+
+
 class InvalidReason(StrEnum):
     """Why a record, or one event inside it, was refused; the metric's label."""
 

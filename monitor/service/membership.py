@@ -2,6 +2,7 @@
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.tables.manager import TableManager
 from faust.types import TP
 from yarl import URL
 
@@ -16,6 +17,15 @@ COMMIT_SECONDS = 1.0
 
 #: Record batches, each of one partition, that one fetch hands over at most.
 MAX_POLL_BATCHES = 64
+
+
+class NoTables(TableManager):  # type: ignore[misc]
+    """Faust's tables, of which we have none: it need not wait a second for them."""
+
+    async def on_start(self) -> None:
+        """Go straight to what assigns partitions."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def make_member(settings: Settings, sink: IngestService, directory: str) -> faust.App:
@@ -45,6 +55,7 @@ def make_member(settings: Settings, sink: IngestService, directory: str) -> faus
         topic_allow_declare=False,
         topic_disable_leader=True,
         stream_wait_empty=False,
+        TableManager=NoTables,
     )
     inputs = [one.topic for one in settings.inputs]
     install(app, sink, inputs)
