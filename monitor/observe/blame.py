@@ -1,0 +1,259 @@
+"""Which few causes explain an excess of failures among the leaves.
+
+Theory of operation. A candidate cause is one value in each of up to three dimensions
+(or nothing at all: the fleet); it multiplies the expected failures of its leaves by
+one number r. Its gain is the Poisson log-likelihood ``B ln r - (r - 1) M``, its price
+the logarithm of how many candidates of its kind there are, so that a narrow cause must
+earn its narrowness. The best candidate is taken, explained away, and the search goes
+on while it pays. Where causes overlap the larger multiplier rules. A candidate must
+also beat a negative binomial, so that a rate that breathes is nobody's fault.
+
+The expectation is a product of effects (``expected.py``): a large innocent campaign at
+a bad provider has its own leaves at other providers to speak for it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from monitor.observe.arrays import Bools, Floats, Ints
+from monitor.observe.detectors.nb_glr import deviance
+
+#: Columns of ``Leaves.codes``.
+DIMENSIONS = ("provider", "ip", "campaign", "tenant", "segment")
+
+#: Combinations that a cause may have, as columns; of several that mean the same leaves
+#: the first is taken. Tenants and segments are groups of
+#: campaigns or people: they are causes by themselves, but not crossed with others.
+COMBINATIONS: tuple[tuple[int, ...], ...] = (
+    (0,),
+    (1,),
+    (2,),
+    (3,),
+    (4,),
+    (1, 0),
+    (2, 0),
+    (1, 2),
+    (1, 2, 0),
+    (),
+)
+
+#: More causes at once than this are one cause that the dimensions do not name.
+MOST_CAUSES = 3
+
+#: Evidence in nats, prices paid, below which a cause is not worth naming.
+LEAST_GAIN = 8.0
+
+#: Price of one dimension, and of a cause: what a parameter costs in such searches.
+DIMENSION_PRICE, CAUSE_PRICE = 2.0, 1.0
+
+#: The nameless dimensions of the fleet cost a little more than the name of the one
+#: provider, IP or campaign that all of its mail may have.
+FLEET_PRICE = 4.0
+
+#: Rates of leaves differ from their product of effects by about this part.
+CV = 0.2
+
+#: Candidates of a round that are refitted together with the causes found before.
+FINALISTS = 6
+
+#: Rounds of the joint refit: more change the multipliers by less than a percent.
+REFITS = 6
+
+#: A cause with less of the excess than this is not one.
+LEAST_SHARE = 0.05
+
+#: Leaves without expected failures would make every failure an infinite surprise.
+_LEAST_EXPECTED = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """Leaf counts since the onset.
+
+    Args:
+        codes: ``[leaves, DIMENSIONS]``; below 0 where the value is not known.
+        failed: failures, ``[leaves]``.
+        expected: failures that are normal, ``[leaves]``.
+    """
+
+    codes: Ints
+    failed: Floats
+    expected: Floats
+
+
+class Cause(NamedTuple):
+    """One value in each of some dimensions, and what it does.
+
+    ``dimensions`` are columns of ``codes``; ``leaves`` marks the cause's leaves;
+    ``share`` is its part of the whole excess.
+    """
+
+    dimensions: tuple[int, ...]
+    codes: tuple[int, ...]
+    leaves: Bools
+    multiplier: float
+    share: float
+
+
+class _Candidate(NamedTuple):
+    dimensions: tuple[int, ...]
+    leaves: Bools
+    price: float
+
+
+class _Fit(NamedTuple):
+    multipliers: Floats
+    expected: Floats
+    value: float
+
+
+def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
+    """Name the causes of an excess, the best first.
+
+    Args:
+        leaves: counts since the onset.
+        cv: how far rates breathe; 0 for limits that nothing excuses.
+
+    Returns:
+        At most ``MOST_CAUSES``; empty if nothing stands out.
+    """
+    if not len(leaves.failed):
+        return []
+    expected = np.maximum(leaves.expected, _LEAST_EXPECTED)
+    leaves = Leaves(leaves.codes, leaves.failed, expected)
+    groupings = [_Grouping(columns, leaves.codes) for columns in COMBINATIONS]
+    chosen: list[_Candidate] = []
+    best = _fit(chosen, leaves)
+    while len(chosen) < MOST_CAUSES:
+        trials = [
+            [*chosen, candidate]
+            for candidate in _finalists(groupings, leaves, best.expected, cv)
+        ]
+        fits = [_fit(trial, leaves) for trial in trials]
+        values = [fit.value for fit in fits]
+        if not values or max(values) - best.value < LEAST_GAIN:
+            break
+        place = values.index(max(values))
+        chosen, best = _pruned(trials[place], fits[place], leaves)
+    return _causes(chosen, best, leaves)
+
+
+class _Grouping:
+    """The leaves by their values in some dimensions."""
+
+    def __init__(self, columns: tuple[int, ...], codes: Ints) -> None:
+        self.columns = columns
+        picked = codes[:, columns]
+        known = (picked >= 0).all(axis=1)
+        mixed = np.zeros(len(codes), np.int64)
+        for column in columns:
+            mixed = (mixed << 20) + codes[:, column]
+        names, place = np.unique(mixed[known], return_inverse=True)
+        self.size = len(names)
+        self.place: Ints = np.full(len(codes), -1)
+        self.place[known] = place
+        self._known = known
+
+    @property
+    def price(self) -> float:
+        if not self.columns:
+            return FLEET_PRICE
+        dimensions = DIMENSION_PRICE * len(self.columns)
+        return float(np.log(max(self.size, 1))) + dimensions + CAUSE_PRICE
+
+    def sums(self, values: Floats) -> Floats:
+        place, known = self.place[self._known], values[self._known]
+        sums: Floats = np.bincount(place, known, minlength=self.size).astype(float)
+        return sums
+
+    def candidates(
+        self, leaves: Leaves, expected: Floats, cv: float
+    ) -> Iterator[tuple[float, int]]:
+        """Gains, prices paid, and groups of those that chance cannot explain."""
+        failed, normal = self.sums(leaves.failed), self.sums(expected)
+        shape = np.full(self.size, 1.0 / cv**2 if cv else 1e12)
+        surprise = deviance(failed, normal, shape) - np.log(max(self.size, 1))
+        ratio = np.maximum(failed / np.maximum(normal, _LEAST_EXPECTED), 1.0)
+        gain = failed * np.log(ratio) - (ratio - 1.0) * normal - self.price
+        for group in np.flatnonzero(surprise > LEAST_GAIN):
+            yield float(gain[group]), int(group)
+
+
+def _finalists(
+    groupings: list[_Grouping], leaves: Leaves, expected: Floats, cv: float
+) -> list[_Candidate]:
+    found = [
+        (gain, -order, group)
+        for order, grouping in enumerate(groupings)
+        for gain, group in grouping.candidates(leaves, expected, cv)
+    ]
+    found.sort(reverse=True)
+    distinct: dict[bytes, tuple[int, _Candidate]] = {}
+    for _, order, group in found[: 2 * FINALISTS]:
+        grouping = groupings[-order]
+        mine = grouping.place == group
+        new = -order, _Candidate(grouping.columns, mine, grouping.price)
+        # Names for the very same leaves: the first combination says it best.
+        old = distinct.setdefault(mine.tobytes(), new)
+        distinct[mine.tobytes()] = min(old, new, key=lambda pair: pair[0])
+    return [candidate for _, candidate in list(distinct.values())[:FINALISTS]]
+
+
+def _fit(chosen: list[_Candidate], leaves: Leaves) -> _Fit:
+    """Multipliers of some causes together, and what they are worth, prices paid."""
+    failed, normal = leaves.failed, leaves.expected
+    marks = np.array([cause.leaves for cause in chosen], bool)
+    marks = marks.reshape(len(chosen), len(failed))
+    multipliers = np.ones(len(chosen))
+    for _ in range(REFITS if len(chosen) > 1 else 1):
+        for number, mine in enumerate(marks):
+            others = np.delete(_lifts(marks, multipliers), number, axis=0)
+            rival = others.max(axis=0, initial=1.0)
+            own = mine & (rival <= multipliers[number])
+            own = own if own.any() else mine
+            ratio = failed[own].sum() / normal[own].sum()
+            multipliers[number] = max(1.0, ratio)
+    lift = _lifts(marks, multipliers).max(axis=0, initial=1.0)
+    gain = (failed * np.log(lift) - normal * (lift - 1.0)).sum()
+    price = sum(cause.price for cause in chosen)
+    return _Fit(multipliers, normal * lift, float(gain) - price)
+
+
+def _lifts(marks: Bools, multipliers: Floats) -> Floats:
+    return np.where(marks, multipliers[:, None], 1.0)
+
+
+def _pruned(
+    chosen: list[_Candidate], fit: _Fit, leaves: Leaves
+) -> tuple[list[_Candidate], _Fit]:
+    """Drop causes that a later and better one has made needless."""
+    for number in range(len(chosen) - 1):
+        rest = chosen[:number] + chosen[number + 1 :]
+        without = _fit(rest, leaves)
+        if fit.value - without.value < LEAST_GAIN:
+            return _pruned(rest, without, leaves)
+    return chosen, fit
+
+
+def _causes(chosen: list[_Candidate], fit: _Fit, leaves: Leaves) -> list[Cause]:
+    excess = leaves.failed - leaves.expected
+    whole = max(float(excess.sum()), _LEAST_EXPECTED)
+    causes = []
+    for candidate, multiplier in zip(chosen, fit.multipliers, strict=True):
+        share = min(1.0, float(excess[candidate.leaves].sum()) / whole)
+        first = leaves.codes[np.flatnonzero(candidate.leaves)[0]]
+        codes = tuple(int(first[column]) for column in candidate.dimensions)
+        if share >= LEAST_SHARE:
+            causes.append(
+                Cause(
+                    candidate.dimensions,
+                    codes,
+                    candidate.leaves,
+                    float(multiplier),
+                    share,
+                )
+            )
+    return causes

@@ -1,0 +1,242 @@
+"""One incident while it lives: what is counted of it, and where it stands."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from monitor.events import (
+    Channel,
+    Incident,
+    IncidentState,
+    ReasonCount,
+    Scope,
+    Severity,
+)
+from monitor.observe.channels import CHANNELS
+from monitor.observe.inquiry import Finding
+from monitor.observe.interval import rate_interval, rate_mean
+from monitor.observe.policy import Limit
+from monitor.observe.recent import Reasons, concerns
+from monitor.observe.recovery import Recovery
+
+#: The rate "now" is that of so many seconds, if they hold so many attempts.
+RATE_SECONDS = 300.0
+RATE_ATTEMPTS = 20.0
+
+#: An incident is written at most so often while nothing but its numbers change.
+UPDATE_SECONDS = 10.0
+
+#: Failures in the rate's window without which no page is sent: nobody should wake up
+#: for nineteen bounces.
+PAGE_FAILURES = 20.0
+
+#: Under the page limit, a page needs this lift and so many excess failures a minute.
+PAGE_LIFT = 5.0
+PAGE_HARM = 60.0
+
+#: Digits of an id: 64 bits.
+ID_DIGITS = 16
+
+_Counts = tuple[float, float]
+
+
+class Case(msgspec.Struct):
+    """An incident with its books.
+
+    Args:
+        id: stable name.
+        scope: the cause.
+        channel: names the incident.
+        channels: all channels in which it explains the scope's traffic.
+        detector: the rule that found it.
+        start: estimated onset.
+        detected_at: time of the finding.
+        baseline: learned rate.
+        share: part of the fleet's excess at that time.
+        not_affected: sibling scopes that looked normal.
+        recovery: the test of whether it is over.
+        slots: attempts and failures of the newest slots.
+    """
+
+    id: str
+    scope: Scope
+    channel: Channel
+    channels: list[Channel]
+    detector: str
+    start: float
+    detected_at: float
+    baseline: float
+    share: float
+    not_affected: tuple[Scope, ...]
+    recovery: Recovery
+    state: IncidentState = IncidentState.OPEN
+    severity: Severity = Severity.TICKET
+    closed_at: float | None = None
+    written_at: float = 0.0
+    looked_around: bool = False
+    changed: bool = True
+    tried: float = 0.0
+    failed: float = 0.0
+    slots: dict[int, _Counts] = {}
+    reasons: Reasons = msgspec.field(default_factory=Reasons)
+
+    @property
+    def column(self) -> int:
+        """Place of its channel."""
+        return CHANNELS.index(self.channel)
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is closed; a recovering one is still open."""
+        return self.state is not IncidentState.CLOSED
+
+    def count(self, slot: int, tried: float, failed: float, keep: int) -> None:
+        """Add counts of one slot; only the ``keep`` newest slots make the rate now."""
+        old = self.slots.get(slot, (0.0, 0.0))
+        self.slots[slot] = old[0] + tried, old[1] + failed
+        self.tried += tried
+        self.failed += failed
+        newest = max(self.slots)
+        for gone in [number for number in self.slots if number <= newest - keep]:
+            del self.slots[gone]
+
+    def recent(self, head: int, keep: int) -> _Counts:
+        """Attempts and failures of the newest slots; of all, if those are few."""
+        rows = [row for slot, row in self.slots.items() if slot > head - keep]
+        tried, failed = sum(row[0] for row in rows), sum(row[1] for row in rows)
+        if tried < RATE_ATTEMPTS:
+            return self.tried, self.failed
+        return tried, failed
+
+    def note_reasons(self, reasons: Iterable[ReasonCount]) -> None:
+        """Count those reasons that may be about it."""
+        for reason in reasons:
+            if concerns(self.scope, reason):
+                self.reasons.add(reason.reason, reason.count, reason.sample)
+
+    def move(self, now: float) -> None:
+        """Let the recovery test decide where the incident stands."""
+        state = self.state
+        if self.recovery.done(now):
+            self.state, self.closed_at = IncidentState.CLOSED, now
+        elif self.recovery.hopeful:
+            self.state = IncidentState.RECOVERING
+        elif self.recovery.evidence <= 0.0:
+            self.state = IncidentState.OPEN
+        self.changed |= self.state is not state
+
+    def reopen(self, finding: Finding, now: float) -> None:
+        """The same cause again, within the hour."""
+        self.state, self.closed_at, self.changed = IncidentState.OPEN, None, True
+        self.channels = list(dict.fromkeys([*self.channels, *finding.channels]))
+        self.recovery.restart(now)
+        self.recovery.last_attempt = now
+
+    def judge(
+        self, rate: tuple[float, float], a_minute: float, limit: Limit | None
+    ) -> None:
+        """Raise the severity if need be; it never falls while the incident lives.
+
+        Args:
+            rate: mean and lower bound of the rate now.
+            a_minute: attempts a minute.
+            limit: of the channel.
+        """
+        mean, low = rate
+        harm = (mean - self.baseline) * a_minute
+        over = limit is not None and low > limit.page
+        steep = mean >= PAGE_LIFT * self.baseline and harm >= PAGE_HARM
+        if (over or steep) and self.severity is not Severity.PAGE:
+            self.severity, self.changed = Severity.PAGE, True
+
+
+class Writer:
+    """Writes cases down as incidents.
+
+    Args:
+        fleet: name of the fleet.
+        slot_seconds: length of a slot.
+        limits: absolute limits by channel.
+    """
+
+    def __init__(
+        self, fleet: str, slot_seconds: float, limits: Mapping[Channel, Limit]
+    ) -> None:
+        self._fleet, self._limits = fleet, limits
+        self._slot_seconds = slot_seconds
+        self.keep = max(1, int(RATE_SECONDS // slot_seconds))
+
+    def slot_of(self, seconds: float) -> int:
+        """The slot that a time falls into."""
+        return int(seconds // self._slot_seconds)
+
+    def case_of(self, finding: Finding, now: float) -> Case:
+        """Open a case for a cause."""
+        column = CHANNELS.index(finding.channel)
+        case = Case(
+            id=self._id(finding),
+            scope=finding.scope,
+            channel=finding.channel,
+            channels=list(finding.channels),
+            detector=finding.detector,
+            start=finding.start,
+            detected_at=now,
+            baseline=finding.baseline,
+            share=finding.share,
+            not_affected=finding.not_affected,
+            recovery=Recovery(finding.good, finding.good, now, now),
+        )
+        for slot in finding.counts:
+            case.count(slot.slot, slot.tried[column], slot.failed[column], self.keep)
+        return case
+
+    def follow(self, case: Case, now: float) -> None:
+        """Bring severity and the recovery test up to date with the rate now."""
+        head = self.slot_of(now)
+        tried, failed = case.recent(head, self.keep)
+        if case.state is not IncidentState.OPEN or tried <= 0:
+            return
+        mean = rate_mean(failed, tried, case.baseline)
+        case.recovery.worst = max(case.recovery.worst, mean)
+        if failed >= PAGE_FAILURES and case.severity is not Severity.PAGE:
+            _, low, _ = rate_interval(failed, tried, case.baseline)
+            span = min(RATE_SECONDS, max(now - case.start, self._slot_seconds))
+            case.judge((mean, low), tried / span * 60.0, self._limits.get(case.channel))
+
+    def write(self, case: Case, now: float) -> Incident:
+        """The incident as of now."""
+        head = self.slot_of(now)
+        tried, failed = case.recent(head, self.keep)
+        mean, low, high = rate_interval(failed, tried, case.baseline)
+        return Incident(
+            id=case.id,
+            fleet=self._fleet,
+            scope=case.scope,
+            channel=case.channel,
+            state=case.state,
+            severity=case.severity,
+            detector=case.detector,
+            start=case.start,
+            detected_at=case.detected_at,
+            updated_at=now,
+            closed_at=case.closed_at,
+            rate=mean,
+            rate_low=low,
+            rate_high=high,
+            baseline=case.baseline,
+            lift=mean / case.baseline,
+            excess=max(0.0, case.failed - case.tried * case.baseline),
+            attempts=case.tried,
+            share=case.share,
+            reasons=case.reasons.top(),
+            not_affected=case.not_affected,
+        )
+
+    def _id(self, finding: Finding) -> str:
+        slot = self.slot_of(finding.start)
+        scope = finding.scope
+        parts = (self._fleet, scope.kind, scope.key, finding.channel.value, str(slot))
+        # The separator cannot be part of a name, so no two tuples make one text.
+        digest = hashlib.sha256("\x00".join(parts).encode())
+        return digest.hexdigest()[:ID_DIGITS]

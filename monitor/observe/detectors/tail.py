@@ -1,0 +1,97 @@
+"""Self-calibration of scores by the heights of their own excursions.
+
+If the null model were true, the peaks of a score's excursions would have an exponential
+tail of mean 1 nat. A key whose peaks run higher gets its score divided by its own mean.
+"""
+
+import numpy as np
+
+from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.channels import WIDTH
+
+#: An excursion counts from here, and is over when the score falls below the second.
+EXCURSION, OVER = 2.0, 1.0
+
+#: Excursions of mean 1 that the prior weighs.
+PRIOR_EXCURSIONS = 15.0
+
+#: A peak counts up to so many scales, so that one real spike does not deafen.
+MOST_SCALES = 5.0
+
+#: Scales are set anew once an hour, forget in days, and may grow by half a day at most.
+HOUR_SECONDS = 3_600.0
+MEMORY_SECONDS = 2 * 86_400.0
+GROWTH_AN_HOUR = 1.5 ** (1 / 24)
+
+#: Peaks above this make the fleet's tail, from which false pages are foretold.
+HIGH = 6.0
+
+
+class Tail:
+    """Scale of the score of each key and channel, at least 1.
+
+    Args:
+        capacity: places for keys.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        # Running peak, sum of peaks, number of peaks, scale.
+        self._all: Array = np.zeros((4, capacity, WIDTH))
+        self._all[3] = 1.0
+        self._due = np.nan
+        #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
+        self.high: Floats = np.zeros(2)
+
+    def scaled(self, keys: Ints, score: Floats, now: float) -> Floats:
+        """Note the scores of a look; return them divided by their scales."""
+        self._settle(now)
+        peak, total, number, scale = self._all[:, keys]
+        scaled: Floats = score / scale
+        peak = np.maximum(peak, scaled)
+        ended = (scaled < OVER) & (peak > EXCURSION)
+        excess = np.minimum(peak - EXCURSION, MOST_SCALES) * scale
+        high = peak[ended & (peak > HIGH)] - HIGH
+        self.high += len(high), high.sum()
+        self._all[0, keys] = np.where(scaled < OVER, 0.0, peak)
+        self._all[1, keys] = total + ended * excess
+        self._all[2, keys] = number + ended
+        return scaled
+
+    def drop(self, keys: Ints, channels: Bools) -> None:
+        """Forget running peaks: what was found to be real is no tail."""
+        self._all[0, keys] *= ~channels
+
+    def _settle(self, now: float) -> None:
+        if np.isnan(self._due):
+            self._due = now + HOUR_SECONDS
+        if now < self._due:
+            return
+        self._due = now + HOUR_SECONDS
+        _, total, number, scale = self._all
+        mean = (total + PRIOR_EXCURSIONS) / (number + PRIOR_EXCURSIONS)
+        scale[:] = np.clip(mean, 1.0, scale * GROWTH_AN_HOUR)
+        total *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
+        number *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
+
+    def resize(self, capacity: int) -> None:
+        """Make place for more keys."""
+        have = self._all.shape[1]
+        self._all = widened(self._all, capacity, axis=1)
+        self._all[3, have:] = 1.0
+
+    def forget(self, keys: Ints) -> None:
+        """Set evicted keys back to the prior."""
+        self._all[:, keys] = 0.0
+        self._all[3, keys] = 1.0
+
+    def state(self, size: int) -> State:
+        """What a snapshot needs of the first ``size`` places."""
+        fleet = np.array([self._due, *self.high])
+        return {"tail": self._all[:, :size], "fleet": fleet}
+
+    def load(self, state: State) -> None:
+        """Take back what ``state`` gave."""
+        saved = state["tail"]
+        self._all[:, : saved.shape[1]] = saved
+        self._due = float(state["fleet"][0])
+        self.high = state["fleet"][1:].copy()

@@ -1,0 +1,149 @@
+"""How much more than chance the counts of each key and channel vary.
+
+The variance of failures is taken for ``phi * mu + cv2 * mu**2``: ``phi`` says that
+failures come in clumps, ``cv2`` that the rate itself breathes. Both are estimated from
+squared errors against the baseline, robust against single wild blocks, shrunk to a
+prior, and never from a key whose baseline is still poor: its error would be taken for
+breathing and blind the key for a day.
+"""
+
+import numpy as np
+
+from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.channels import WIDTH
+
+#: Coefficient of variation of a rate before anything is known of it, and its range.
+CV_PRIOR, CV_LEAST, CV_MOST = 0.12, 0.05, 1.0
+
+#: What the priors weigh: squared, and plain, expected failures. With less, a key of
+#: three failures a minute would mistake the luck of its first half hour for breathing.
+CV_WEIGHT, PHI_WEIGHT = 400.0, 50.0
+
+#: Squared errors count up to so many variances, so that one spike does not deafen.
+MOST_VARIANCES, MOST_VARIANCES_IN_BLOCK = 16.0, 12.0
+
+#: Breathing is measured in blocks of this length, clumps look by look.
+BLOCK_SECONDS = 60.0
+
+#: Errors wait so long before they count, and are dropped if an incident is found
+#: meanwhile: the first seconds of a spike must not excuse the rest of it.
+LAG_SECONDS = 600.0
+
+#: Time constant of forgetting.
+MEMORY_SECONDS = 86_400.0
+
+#: Planes of state: estimates, the block that is being filled, sums that wait, and sums
+#: that count. Sums: errors and weights of blocks, errors and weights of looks.
+_CV2, _PHI, _FAILED, _EXPECTED = range(4)
+_WAITING, _COUNTED = slice(4, 8), slice(8, 12)
+_PLANES = 12
+
+
+class Dispersion:
+    """Learned ``cv2`` and ``phi``, ``[keys, channels]``.
+
+    Args:
+        capacity: places for keys.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._all: Array = np.zeros((_PLANES, capacity, WIDTH))
+        self._block_ends: float | None = None
+        self.forget(np.arange(capacity))
+
+    @property
+    def cv2(self) -> Floats:
+        """Squared coefficient of variation of the rate."""
+        cv2: Floats = self._all[_CV2]
+        return cv2
+
+    @property
+    def phi(self) -> Floats:
+        """Variance over mean of clumped counts, at least 1."""
+        phi: Floats = self._all[_PHI]
+        return phi
+
+    def add(
+        self, keys: Ints, failed: Floats, expected: Floats, info: Floats, trusted: Bools
+    ) -> None:
+        """Learn from one look at some keys, each at most once.
+
+        Args:
+            keys: places, ``[rows]``.
+            failed: failures, ``[rows, channels]``.
+            expected: failures that the baseline expects.
+            info: failures behind the baseline.
+            trusted: where the baseline is good and nothing is wrong.
+        """
+        used = trusted.astype(np.float64)
+        self._all[_FAILED, keys] += failed * used
+        self._all[_EXPECTED, keys] += expected * used
+        spread = self.cv2[keys] + 1.0 / info
+        weight = used / (1.0 + spread * expected) ** 2
+        variance = self.phi[keys] * expected + spread * expected**2
+        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance + 4.0)
+        waiting = self._all[_WAITING]
+        waiting[2, keys] += weight * (error - spread * expected**2)
+        waiting[3, keys] += weight * expected
+
+    def drop(self, keys: Ints, channels: Bools) -> None:
+        """Forget what waits: it was part of an incident."""
+        self._all[_FAILED : _WAITING.stop, keys] *= ~channels
+
+    def close_block(self, now: float, info: Floats) -> None:
+        """Once a minute, make new estimates of what has come together."""
+        if self._block_ends is None:
+            self._block_ends = now + BLOCK_SECONDS
+        if now < self._block_ends:
+            return
+        span = BLOCK_SECONDS + now - self._block_ends
+        self._block_ends = now + BLOCK_SECONDS
+        waiting, counted = self._all[_WAITING], self._all[_COUNTED]
+        self._fill(waiting, info)
+        moved = waiting * -np.expm1(-span / LAG_SECONDS)
+        waiting -= moved
+        counted *= np.exp(-span / MEMORY_SECONDS)
+        counted += moved
+        errors, weights, clumps, looks = counted
+        rough = np.maximum(errors, 0.0) + CV_WEIGHT * CV_PRIOR**2
+        clumpy = np.maximum(clumps, 0.0) + PHI_WEIGHT
+        self._all[_CV2] = np.clip(
+            rough / (weights + CV_WEIGHT), CV_LEAST**2, CV_MOST**2
+        )
+        self._all[_PHI] = np.maximum(1.0, clumpy / (looks + PHI_WEIGHT))
+
+    def _fill(self, waiting: Array, info: Floats) -> None:
+        """Enter the block's squared errors, and begin a new block."""
+        cv2, phi, failed, expected = self._all[: _WAITING.start]
+        spread = cv2 + 1.0 / info
+        variance = phi * expected + spread * expected**2
+        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES_IN_BLOCK * variance)
+        # Bounded, so that one busy block cannot own the estimate.
+        weight = 1.0 / (1.0 + spread * expected / phi) ** 2
+        waiting[0] += weight * (error - phi * expected - expected**2 / info)
+        waiting[1] += weight * expected**2
+        self._all[_FAILED : _EXPECTED + 1] = 0.0
+
+    def resize(self, capacity: int) -> None:
+        """Make place for more keys."""
+        have = self._all.shape[1]
+        self._all = widened(self._all, capacity, axis=1)
+        self.forget(np.arange(have, capacity))
+
+    def forget(self, keys: Ints) -> None:
+        """Set evicted keys back to the prior."""
+        self._all[:, keys] = 0.0
+        self._all[_CV2, keys] = CV_PRIOR**2
+        self._all[_PHI, keys] = 1.0
+
+    def state(self, size: int) -> State:
+        """What a snapshot needs of the first ``size`` places."""
+        ends = np.nan if self._block_ends is None else self._block_ends
+        return {"ends": np.array([ends]), "all": self._all[:, :size]}
+
+    def load(self, state: State) -> None:
+        """Take back what ``state`` gave."""
+        ends = float(state["ends"][0])
+        self._block_ends = None if np.isnan(ends) else ends
+        saved = state["all"]
+        self._all[:, : saved.shape[1]] = saved

@@ -1,0 +1,86 @@
+"""The one knob: how many false pages a week the whole fleet may cost.
+
+A score crosses a threshold of h nats by chance about ``exp(-h)`` times a look, so with
+N looks a week and one false page allowed, ``h = ln(N) + 0.6``. Only looks that hold a
+failure count: no other can raise a score; and the keys that one failure is rolled up to
+are one look, since what they say together becomes one incident. The margin of 0.6 was
+measured on regimes whose rates breathe, where scores run higher than on clean data.
+"""
+
+from math import exp, log
+
+import numpy as np
+
+from monitor.observe.arrays import Floats, State
+from monitor.observe.detectors.tail import HIGH
+from monitor.observe.keys import KINDS
+from monitor.observe.policy import WEEK_SECONDS
+
+MARGIN = 0.6
+
+#: Keys that one failure rolls up to.
+NESTED = float(len(KINDS))
+
+#: Until a fleet is known, it is taken for one with so many looks a second, and this
+#: belief weighs ten minutes.
+FIRST_LOOKS, FIRST_SECONDS = 100.0, 600.0
+
+#: Time constant of forgetting how busy the fleet was.
+MEMORY_SECONDS = 6 * 3_600.0
+
+#: No fleet is so idle that less evidence than this should open an incident.
+LOWEST = 12.0
+
+#: A scope that was closed within the hour alarms again with so much less evidence.
+REPEAT_NATS = 5.0
+
+#: With fewer high peaks than this, their tail is taken for the theory's.
+FEWEST_PEAKS = 5.0
+
+
+class Knob:
+    """From looks to the threshold, and back to what it will cost.
+
+    Args:
+        false_pages_per_week: what the user accepts.
+    """
+
+    def __init__(self, false_pages_per_week: float) -> None:
+        self._accepted = false_pages_per_week
+        self._looks = FIRST_LOOKS * FIRST_SECONDS
+        self._seconds = FIRST_SECONDS
+        self._watched = 0.0
+
+    def note(self, looks: int, seconds: float) -> None:
+        """Count looks that held a failure, in a span of time."""
+        fade = exp(-seconds / MEMORY_SECONDS)
+        self._looks = self._looks * fade + looks
+        self._seconds = self._seconds * fade + seconds
+        self._watched += seconds
+
+    @property
+    def threshold(self) -> float:
+        """Evidence, in nats, that an anomaly needs."""
+        looks = self._looks / NESTED / self._seconds * WEEK_SECONDS
+        return max(LOWEST, log(max(looks / self._accepted, 1.0)) + MARGIN)
+
+    def expected_false_pages(self, high: Floats) -> float:
+        """False pages a week that the tail of finished excursions foretells.
+
+        Args:
+            high: number of peaks above ``HIGH``, and the sum of what they exceed it by.
+        """
+        peaks, excess = float(high[0]), float(high[1])
+        slope = 1.0
+        if peaks >= FEWEST_PEAKS and excess > peaks:
+            slope = peaks / excess
+        a_week = (peaks + 1.0) / (self._watched + FIRST_SECONDS) * WEEK_SECONDS
+        return a_week * exp(-slope * (self.threshold - HIGH))
+
+    def state(self) -> State:
+        """What a snapshot needs."""
+        return {"knob": np.array([self._looks, self._seconds, self._watched])}
+
+    def load(self, state: State) -> None:
+        """Take back what ``state`` gave."""
+        self._looks, self._seconds, self._watched = map(float, state["knob"])

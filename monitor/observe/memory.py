@@ -1,0 +1,215 @@
+"""All that is remembered of a fleet's counts, key by key and leaf by leaf."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from monitor.events import Cell, CountDelta, Scope
+from monitor.observe.arrays import Array, Bools, Floats, Ints, State, roll_up, widened
+from monitor.observe.baseline import Baseline
+from monitor.observe.channels import WIDTH, split
+from monitor.observe.dispersion import BLOCK_SECONDS, Dispersion
+from monitor.observe.inbox import matrix
+from monitor.observe.keys import FIRST_PLACES, Catalog
+from monitor.observe.policy import ObservePolicy
+from monitor.observe.recent import RecentLeaves, RecentReasons
+from monitor.observe.windows import Windows
+
+#: Attempts behind a baseline without which it is nobody's normal: with fewer, a key
+#: cannot be told from its parents.
+KNOWN_ATTEMPTS = 200.0
+
+#: A fleet's own normal needs so much event time.
+WARM_UP_SECONDS = 600.0
+
+#: How fast a baseline learns where something may be wrong.
+WARM_GATE = 0.02
+
+#: Failures behind a baseline that is good enough to measure dispersion against.
+TRUSTED_INFO = 10.0
+
+
+class Sums(NamedTuple):
+    """Counts of one slot by key that no open incident explains.
+
+    ``tried`` and ``failed`` are ``[keys, channels]``.
+    """
+
+    slot: int
+    keys: Ints
+    tried: Floats
+    failed: Floats
+
+
+class Rows(NamedTuple):
+    """Counts of one slot by leaf: their keys, and ``[rows, COLUMNS]``."""
+
+    slot: int
+    leaf_keys: Array
+    counts: Array
+
+
+class Keyed(Protocol):
+    """What has a place for every key."""
+
+    def resize(self, capacity: int) -> None:
+        """Make place for more keys."""
+
+    def forget(self, keys: Ints) -> None:
+        """Clear the places of evicted keys."""
+
+
+class Memory:
+    """Places, windows, baselines and recent leaf counts.
+
+    Args:
+        policy: bounds and lengths.
+    """
+
+    def __init__(self, policy: ObservePolicy) -> None:
+        self._policy = policy
+        self.capacity = FIRST_PLACES
+        slot = policy.slot_seconds
+        self.catalog = Catalog(policy.dimensions, policy.max_keys, policy.max_leaves)
+        self.windows = Windows(slot, self.capacity)
+        self.baseline = Baseline(slot, self.capacity)
+        self.dispersion = Dispersion(self.capacity)
+        self.leaves = RecentLeaves(slot)
+        self.reasons = RecentReasons(slot)
+        #: Where something may be wrong, ``[keys, channels]``: learned from slowly.
+        self.warm: Bools = np.zeros((self.capacity, WIDTH), bool)
+        self._keyed: list[Keyed] = [self.windows, self.baseline, self.dispersion]
+        self._refreshed: tuple[int, int] | None = None
+
+    def attach(self, keyed: Keyed) -> None:
+        """Keep the places of one more component in step."""
+        self._keyed.append(keyed)
+
+    def seat(self, slot: int, deltas: Sequence[CountDelta]) -> Rows:
+        """Give the cells of a slot their places, and enter their counts."""
+        parts = []
+        for delta in deltas:
+            parts.append(self.catalog.seat(delta.cells, slot))
+            self._settle()
+            self.reasons.add(slot, delta.reasons)
+        leaves = np.concatenate(parts)
+        counts = np.concatenate([matrix(delta) for delta in deltas])
+        self.leaves.add(slot, leaves, counts)
+        return Rows(slot, self.catalog.leaf_keys[leaves], counts)
+
+    def enter(self, rows: Rows, explained: Bools) -> Sums:
+        """Add a slot's rows to the windows.
+
+        Args:
+            rows: of one slot.
+            explained: per row, the channels that open incidents explain.
+
+        Returns:
+            What is left to judge and to learn from.
+        """
+        keys, counts = roll_up(rows.leaf_keys, rows.counts)
+        self.windows.add(rows.slot, keys, counts)
+        tried, failed = split(counts)
+        mine = np.flatnonzero(explained.any(axis=1))
+        if len(mine):
+            taken = np.hstack(split(rows.counts[mine])) * np.tile(explained[mine], 2)
+            theirs, gone = roll_up(rows.leaf_keys[mine], taken)
+            place = np.searchsorted(keys, theirs)
+            tried[place] -= gone[:, :WIDTH]
+            failed[place] -= gone[:, WIDTH:]
+        return Sums(rows.slot, keys, np.maximum(tried, 0), np.maximum(failed, 0))
+
+    def learn(self, sums: Sums) -> None:
+        """Teach baselines and dispersion what is normal."""
+        keys = sums.keys
+        self.baseline.advance(sums.slot)
+        gate = np.where(self.warm[keys], WARM_GATE, 1.0)
+        self.baseline.add(sums.slot, keys, sums.tried * gate, sums.failed * gate)
+        assert self.baseline.head is not None
+        late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
+        if late < BLOCK_SECONDS:
+            # What comes later would be an odd lot in the block of another minute.
+            info = self.baseline.info[keys]
+            trusted = self.known(keys) & ~self.warm[keys] & (info >= TRUSTED_INFO)
+            expected = sums.tried * self.baseline.rate[keys]
+            self.dispersion.add(keys, sums.failed, expected, info, trusted)
+
+    def refresh(self, slot: int) -> None:
+        """Bring rates up to date if time has passed or keys have come."""
+        state = slot, self.catalog.admitted
+        if self._refreshed == state:
+            return
+        self._refreshed = state
+        self.baseline.advance(slot)
+        self.baseline.refresh(self.catalog)
+        now = (slot + 1) * self._policy.slot_seconds
+        self.dispersion.close_block(now, self.baseline.info)
+
+    def refresh_in_backlog(self, slot: int) -> None:
+        """The same about once a minute of event time, while catching up."""
+        if self._refreshed is None or (
+            (slot - self._refreshed[0]) * self._policy.slot_seconds >= BLOCK_SECONDS
+        ):
+            self.refresh(slot)
+
+    def known(self, keys: Ints) -> Bools:
+        """Where a baseline has been learned, ``[keys, channels]``."""
+        if self.baseline.age_seconds < WARM_UP_SECONDS:
+            return np.zeros((len(keys), WIDTH), bool)
+        known: Bools = self.baseline.learned[keys] >= KNOWN_ATTEMPTS
+        return known
+
+    def state(self) -> dict[str, State]:
+        """What a snapshot needs, by component; reasons, cells and scopes go apart."""
+        size = len(self.catalog.scopes)
+        return {
+            "catalog": self.catalog.state(),
+            "windows": self.windows.state(size),
+            "baseline": self.baseline.state(size),
+            "dispersion": self.dispersion.state(size),
+            "leaves": self.leaves.state(),
+            "memory": {
+                "warm": self.warm[:size],
+                "refreshed": np.array(self._refreshed or (-1, -1)),
+            },
+        }
+
+    def load(
+        self,
+        cells: list[Cell | None],
+        scopes: list[Scope | None],
+        parts: Mapping[str, State],
+    ) -> None:
+        """Take back what ``state`` gave."""
+        self.catalog.load(cells, scopes, parts["catalog"])
+        self._settle()
+        self.windows.load(parts["windows"])
+        self.baseline.load(parts["baseline"])
+        self.dispersion.load(parts["dispersion"])
+        self.leaves.load(parts["leaves"])
+        own = parts["memory"]
+        self.warm[: len(scopes)] = own["warm"]
+        slot, admitted = own["refreshed"].tolist()
+        self._refreshed = (slot, admitted)
+
+    def _settle(self) -> None:
+        """Follow the catalog: clear the places of the evicted, make new ones."""
+        leaves, keys = self.catalog.take_gone()
+        if len(leaves):
+            self.leaves.forget(leaves)
+        if len(keys):
+            self._forget(keys[keys < self.capacity])
+        while len(self.catalog.scopes) > self.capacity:
+            self._resize(2 * self.capacity)
+
+    def _forget(self, keys: Ints) -> None:
+        self.warm[keys] = False
+        for keyed in self._keyed:
+            keyed.forget(keys)
+
+    def _resize(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.warm = widened(self.warm, capacity)
+        for keyed in self._keyed:
+            keyed.resize(capacity)

@@ -1,0 +1,214 @@
+"""The rules at work: they look at new counts, and what they see becomes incidents.
+
+All slots that ended lately are one look. Every rule judges every key of the look; for
+each rule and channel the anomaly with the best evidence goes to an inquiry, its causes
+go to the book, and all evidence that a cause explains is taken back at once: from the
+other keys, from the other channels, from what was about to be learned. What is still
+over the line after that is another cause's.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from monitor.events import Channel
+from monitor.observe.arrays import Bools, Floats, State
+from monitor.observe.book import Book, keys_of
+from monitor.observe.case import Case
+from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
+from monitor.observe.detectors import Look, detectors_of
+from monitor.observe.detectors.nb_glr import NbGlr
+from monitor.observe.inquiry import Finding, Inquiry, Suspicion
+from monitor.observe.knob import REPEAT_NATS, Knob
+from monitor.observe.memory import Memory, Sums
+from monitor.observe.policy import ObservePolicy
+from monitor.observe.survey import Survey
+
+#: An anomaly without a cause among the leaves (a mix that shifts, say) is looked into
+#: again after so long, when more has been counted.
+RETRY_SECONDS = 5.0
+
+#: When to see what an incident has left alone.
+LOOK_AROUND_SECONDS = 30.0
+
+#: A change is dated by event time: by the slot before which only this part of a look's
+#: counts lie. Events may come a minute late; a few stragglers must not date a change.
+EARLY_PART = 0.1
+
+
+class Watch:
+    """Detectors, threshold and inquiries of one fleet.
+
+    Args:
+        policy: which rules, and how loud.
+        memory: what is known of the fleet.
+        book: where causes are filed.
+    """
+
+    def __init__(self, policy: ObservePolicy, memory: Memory, book: Book) -> None:
+        self._policy, self._memory, self._book = policy, memory, book
+        self._detectors = detectors_of(policy, memory.capacity)
+        for detector in self._detectors:
+            memory.attach(detector)
+        self._knob = Knob(policy.false_pages_per_week)
+        self._retry: dict[tuple[str, Channel], float] = {}
+        self._now = 0.0
+        self.unexplained = 0
+
+    @property
+    def threshold(self) -> float:
+        """Evidence, in nats, that an anomaly needs."""
+        return self._knob.threshold
+
+    @property
+    def expected_false_pages(self) -> float:
+        """False pages a week that finished excursions foretell."""
+        tails = [d.tail.high for d in self._detectors if isinstance(d, NbGlr)]
+        return self._knob.expected_false_pages(tails[0] if tails else np.zeros(2))
+
+    def judge(self, fresh: list[Sums], now: float, seconds: float) -> None:
+        """Let the rules look at new counts, and find out what they have seen.
+
+        Args:
+            fresh: counts of slots that ended lately, oldest first.
+            now: time of the look.
+            seconds: time since the last one.
+        """
+        self._now = now
+        sums = _merged(fresh)
+        look = self._look(sums, self._begins(fresh))
+        readings = [detector.look(look) for detector in self._detectors]
+        warm = [reading.warm for reading in readings]
+        self._memory.warm[sums.keys] = np.logical_or.reduce(warm)
+        settled = np.zeros_like(self._memory.warm)
+        for detector, reading in zip(self._detectors, readings, strict=True):
+            for channel in SPECIFIC_FIRST:
+                column = CHANNELS.index(channel)
+                over = reading.over[:, column] & ~settled[sums.keys, column]
+                if over.any():
+                    best = int(np.argmax(np.where(over, reading.score[:, column], -1)))
+                    suspicion = Suspicion(
+                        detector.name,
+                        channel,
+                        int(sums.keys[best]),
+                        float(reading.start[best, column]),
+                        detector.ceiling,
+                    )
+                    self._inquire(suspicion, settled)
+        looks = int(np.count_nonzero(look.known & (look.failed > 0)))
+        self._knob.note(looks, seconds)
+
+    def _begins(self, fresh: list[Sums]) -> float:
+        """Event time from which all but a few of the counts are."""
+        volume = np.cumsum([sums.tried[0].max() for sums in fresh])
+        first = int(np.argmax(volume >= EARLY_PART * volume[-1]))
+        ends = (fresh[first].slot + 1) * self._policy.slot_seconds
+        return min(self._now, ends - 1.0)
+
+    def _look(self, sums: Sums, begins: float) -> Look:
+        memory, keys = self._memory, sums.keys
+        return Look(
+            now=self._now,
+            begins=begins,
+            keys=keys,
+            kinds=memory.catalog.key_kind[keys],
+            tried=sums.tried,
+            failed=sums.failed,
+            rate=memory.baseline.rate[keys],
+            info=memory.baseline.info[keys],
+            cv2=memory.dispersion.cv2[keys],
+            phi=memory.dispersion.phi[keys],
+            known=memory.known(keys),
+            threshold=self._thresholds(sums),
+        )
+
+    def _thresholds(self, sums: Sums) -> Floats:
+        thresholds = np.full(sums.tried.shape, self._knob.threshold)
+        for case in self._book.lately_closed(self._now):
+            place = self._memory.catalog.place_of(case.scope)
+            row = np.flatnonzero(sums.keys == place)
+            thresholds[row, case.column] = self._knob.threshold - REPEAT_NATS
+        return thresholds
+
+    def _inquire(self, suspicion: Suspicion, settled: Bools) -> None:
+        """Find causes and file them; mark the keys and channels they explain."""
+        name = suspicion.detector, suspicion.channel
+        if self._now < self._retry.get(name, 0.0):
+            return
+        catalog = self._memory.catalog
+        survey = self._survey(suspicion.start)
+        explained = self._book.explained(survey.leaf_keys, catalog)
+        inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
+        findings = inquiry.findings(suspicion)
+        filed = [self._file(finding, settled) for finding in findings]
+        if not any(filed):
+            self.unexplained += 1
+            self._retry[name] = self._now + RETRY_SECONDS
+
+    def _survey(self, start: float) -> Survey:
+        memory = self._memory
+        rows = memory.leaves.since(self._policy.slot_of(start))
+        return Survey(memory.catalog, memory.baseline.rate, rows)
+
+    def look_around(self, now: float) -> None:
+        """Half a minute after an incident was found, see what has stayed normal: at
+        its opening there may have been too little mail to tell. One a tick.
+        """
+        for case in self._book.open:
+            if case.looked_around or now < case.detected_at + LOOK_AROUND_SECONDS:
+                continue
+            case.looked_around = True
+            survey = self._survey(case.start)
+            explained = self._book.explained(survey.leaf_keys, self._memory.catalog)
+            normal = survey.not_affected(
+                case.scope, case.column, ~explained[:, case.column]
+            )
+            case.not_affected = tuple(normal) or case.not_affected
+            return
+
+    def _file(self, finding: Finding, settled: Bools) -> bool:
+        case = self._book.file(finding, self._now)
+        if case is None:
+            return False
+        if not case.reasons.counts:
+            first = self._policy.slot_of(case.start)
+            case.note_reasons(self._memory.reasons.since(first))
+        self._settle(case, settled)
+        return True
+
+    def _settle(self, case: Case, settled: Bools) -> None:
+        """Take back the evidence that a case has explained, wherever it went."""
+        memory = self._memory
+        touched, own = keys_of(case.scope, memory.catalog)
+        channels = np.isin(CHANNELS, case.channels)
+        settled[np.ix_(touched, np.flatnonzero(channels))] = True
+        memory.baseline.drop(own, channels)
+        memory.dispersion.drop(touched, channels)
+        for detector in self._detectors:
+            detector.reset(touched, channels)
+
+    def state(self) -> dict[str, State]:
+        """What a snapshot needs, by component."""
+        size = len(self._memory.catalog.scopes)
+        parts = {detector.name: detector.state(size) for detector in self._detectors}
+        return parts | {"knob": self._knob.state()}
+
+    def load(self, parts: Mapping[str, State]) -> None:
+        """Take back what ``state`` gave; a rule that was not there begins anew."""
+        self._knob.load(parts["knob"])
+        for detector in self._detectors:
+            if detector.name in parts:
+                detector.load(parts[detector.name])
+
+
+def _merged(fresh: list[Sums]) -> Sums:
+    """Several slots as one look."""
+    if len(fresh) == 1:
+        return fresh[0]
+    keys, place = np.unique(
+        np.concatenate([sums.keys for sums in fresh]), return_inverse=True
+    )
+    counts = np.zeros((len(keys), 2 * WIDTH))
+    pieces = [np.hstack([sums.tried, sums.failed]) for sums in fresh]
+    np.add.at(counts, place, np.concatenate(pieces))
+    return Sums(fresh[-1].slot, keys, counts[:, :WIDTH], counts[:, WIDTH:])

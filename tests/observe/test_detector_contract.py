@@ -1,0 +1,195 @@
+"""What every rule must do, and rules that do not, to test the test."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from monitor.observe import ObservePolicy
+from monitor.observe.arrays import Array, Bools, Ints, State
+from monitor.observe.channels import CHANNELS, PRIOR, WIDTH
+from monitor.observe.detectors import DETECTORS, Detector, Look, Reading
+from monitor.observe.detectors.nb_glr import NbGlr
+
+Make = Callable[[ObservePolicy, int], Detector]
+
+PLACES = 64
+KEYS = np.arange(PLACES)
+SICK = 7
+LOOKS = 400
+EPOCH = 1_767_571_200.0
+
+
+class Traffic:
+    """Looks at keys of five attempts a second; one of them may fall ill."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.random = np.random.default_rng(seed)
+        self.now = EPOCH
+
+    def look(self, sick_rate: float | None = None) -> Look:
+        rate = np.tile(PRIOR, (PLACES, 1))
+        if sick_rate is not None:
+            rate[SICK] = sick_rate
+        tried = np.repeat(self.random.poisson(5.0, (PLACES, 1)), WIDTH, axis=1)
+        failed = self.random.binomial(tried, rate)
+        self.now += 1.0
+        shape = (PLACES, WIDTH)
+        return Look(
+            now=self.now,
+            begins=self.now,
+            keys=KEYS,
+            kinds=np.ones(PLACES, np.int8),
+            tried=tried.astype(float),
+            failed=failed.astype(float),
+            rate=np.tile(PRIOR, (PLACES, 1)),
+            info=np.full(shape, 50.0),
+            cv2=np.full(shape, 0.01),
+            phi=np.ones(shape),
+            known=np.ones(shape, bool),
+            threshold=np.full(shape, 16.0),
+        )
+
+
+def check_contract(make: Make) -> None:
+    check_silent_on_calm(make)
+    check_fires_on_step(make)
+    check_memory_is_bounded(make)
+    check_snapshot_round_trip(make)
+    check_forgets(make)
+
+
+def started(make: Make) -> Detector:
+    return make(ObservePolicy(), PLACES)
+
+
+def size_of(detector: Detector) -> int:
+    return sum(array.nbytes for array in detector.state(PLACES).values())
+
+
+def check_silent_on_calm(make: Make) -> None:
+    detector, traffic = started(make), Traffic()
+    for _ in range(LOOKS):
+        assert not detector.look(traffic.look()).over.any(), "fires on calm"
+
+
+def check_fires_on_step(make: Make) -> None:
+    detector, traffic = started(make), Traffic()
+    for _ in range(LOOKS // 4):
+        detector.look(traffic.look())
+    before = traffic.now
+    for _ in range(60):
+        reading = detector.look(traffic.look(sick_rate=0.95))
+        assert not np.delete(reading.over, SICK, axis=0).any(), "fires elsewhere"
+        if reading.over[SICK].all():
+            break
+    assert reading.over[SICK].all(), "misses a step"
+    start = reading.start[SICK]
+    assert (np.abs(start - before) <= 20.0).all(), "dates the step wrongly"
+    assert (reading.score[SICK] >= 16.0).all(), "over the line without a score"
+
+
+def check_memory_is_bounded(make: Make) -> None:
+    detector, traffic = started(make), Traffic()
+    detector.look(traffic.look())
+    small = size_of(detector)
+    for _ in range(50):
+        detector.look(traffic.look(sick_rate=0.95))
+    assert size_of(detector) == small, "grows with time"
+    detector.resize(2 * PLACES)
+    doubled = sum(a.nbytes for a in detector.state(2 * PLACES).values())
+    assert doubled <= 2 * small, "grows faster than its keys"
+
+
+def check_snapshot_round_trip(make: Make) -> None:
+    detector, traffic = started(make), Traffic()
+    for _ in range(20):
+        detector.look(traffic.look(sick_rate=0.2))
+    copy = started(make)
+    copy.load({name: array.copy() for name, array in detector.state(PLACES).items()})
+    for _ in range(20):
+        look = traffic.look(sick_rate=0.2)
+        for one, other in zip(detector.look(look), copy.look(look), strict=True):
+            assert np.array_equal(one, other), "a snapshot loses something"
+
+
+def check_forgets(make: Make) -> None:
+    for clear in ("forget", "reset"):
+        detector, traffic = started(make), Traffic()
+        for _ in range(60):
+            detector.look(traffic.look(sick_rate=0.95))
+        if clear == "forget":
+            detector.forget(np.array([SICK]))
+        else:
+            detector.reset(np.array([SICK]), np.ones(WIDTH, bool))
+        reading = detector.look(traffic.look())
+        assert not reading.over[SICK].any(), f"alarms after {clear}"
+        assert (reading.score[SICK] < 8.0).all(), f"remembers after {clear}"
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_each_detector_keeps_the_contract(name: str) -> None:
+    check_contract(DETECTORS[name])
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_names_and_ceilings(name: str) -> None:
+    detector = started(DETECTORS[name])
+    assert detector.name == name
+    assert detector.ceiling.shape == (len(CHANNELS),)
+
+
+class Deaf(NbGlr):
+    def look(self, look: Look) -> Reading:
+        reading = super().look(look)
+        return reading._replace(over=np.zeros_like(reading.over))
+
+
+class Nervous(NbGlr):
+    def look(self, look: Look) -> Reading:
+        reading = super().look(look)
+        return reading._replace(over=look.failed > 0)
+
+
+class Hoarder(NbGlr):
+    def __init__(self, policy: ObservePolicy, capacity: int) -> None:
+        super().__init__(policy, capacity)
+        self.looks: list[Array] = []
+
+    def look(self, look: Look) -> Reading:
+        self.looks.append(look.failed)
+        return super().look(look)
+
+    def state(self, size: int) -> State:
+        return super().state(size) | {"looks": np.concatenate(self.looks)}
+
+
+class Forgetful(NbGlr):
+    def load(self, state: State) -> None:
+        pass
+
+
+class Grudging(NbGlr):
+    def forget(self, keys: Ints) -> None:
+        pass
+
+
+class Stubborn(NbGlr):
+    def reset(self, keys: Ints, channels: Bools) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        (Deaf, "misses a step"),
+        (Nervous, "fires on calm"),
+        (Hoarder, "grows with time"),
+        (Forgetful, "a snapshot loses"),
+        (Grudging, "after forget"),
+        (Stubborn, "after reset"),
+    ],
+)
+def test_the_contract_rejects_broken_detectors(broken: Make, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_contract(broken)

@@ -1,0 +1,136 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from monitor.observe.arrays import Floats
+from monitor.observe.blame import Cause, Leaves, search
+
+PROVIDER, IP, CAMPAIGN, TENANT, SEGMENT = range(5)
+
+
+class Fleet:
+    """Leaves of 12 providers, 10 IPs and 20 campaigns of 5 tenants, in 2 segments."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        full = np.argwhere(np.ones((12, 10, 20), bool))
+        codes = full[self.random.random(len(full)) < 0.25]
+        campaign = codes[:, 2]
+        self.codes = np.column_stack([codes, campaign % 5, campaign % 2])
+        volume = 1.0 / (1.0 + codes[:, 0])
+        self.tried = 200_000 * volume / volume.sum()
+        self.rate = 0.02 * np.exp(0.3 * self.random.standard_normal(12))[codes[:, 0]]
+
+    def bad(self, lift: float, **named: int) -> None:
+        """Raise the rate where the named dimensions have these values."""
+        dimensions = {"provider": 0, "ip": 1, "campaign": 2, "tenant": 3}
+        mine = np.ones(len(self.codes), bool)
+        for name, value in named.items():
+            mine &= self.codes[:, dimensions[name]] == value
+        self.lift = np.where(mine, lift, getattr(self, "lift", 1.0))
+
+    def leaves(self) -> Leaves:
+        expected = self.tried * self.rate
+        lifted: Floats = expected * getattr(self, "lift", 1.0)
+        failed = self.random.poisson(lifted).astype(float)
+        return Leaves(self.codes, failed, expected)
+
+
+def names(causes: Sequence[Cause]) -> set[tuple[tuple[int, int], ...]]:
+    return {
+        tuple(sorted(zip(cause.dimensions, cause.codes, strict=True)))
+        for cause in causes
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("named", "want"),
+    [
+        ({"provider": 2}, ((PROVIDER, 2),)),
+        ({"ip": 3}, ((IP, 3),)),
+        ({"campaign": 4}, ((CAMPAIGN, 4),)),
+        ({"tenant": 1}, ((TENANT, 1),)),
+        ({"provider": 1, "ip": 5}, ((PROVIDER, 1), (IP, 5))),
+        ({"provider": 0, "campaign": 7}, ((PROVIDER, 0), (CAMPAIGN, 7))),
+        ({"ip": 2, "campaign": 7}, ((IP, 2), (CAMPAIGN, 7))),
+        ({}, ()),
+    ],
+)
+def test_one_cause_is_named_exactly(
+    named: dict[str, int], want: tuple[tuple[int, int], ...], seed: int
+) -> None:
+    fleet = Fleet(seed)
+    fleet.bad(8.0, **named)
+    causes = search(fleet.leaves())
+    assert names(causes) == {want}
+    assert causes[0].multiplier == pytest.approx(8.0, rel=0.35)
+    assert causes[0].share > 0.3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_causes_side_by_side_are_told_apart(seed: int) -> None:
+    fleet = Fleet(seed)
+    fleet.bad(20.0, provider=0, ip=5)
+    fleet.bad(6.0, campaign=4)
+    fleet.bad(8.0, provider=3)
+    want = {
+        ((PROVIDER, 0), (IP, 5)),
+        ((CAMPAIGN, 4),),
+        ((PROVIDER, 3),),
+    }
+    assert names(search(fleet.leaves())) == want
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_calm_fleet_has_no_causes(seed: int) -> None:
+    assert search(Fleet(seed).leaves()) == []
+
+
+def test_a_fleet_that_breathes_has_none_either_but_a_limit_excuses_nothing() -> None:
+    fleet = Fleet(1)
+    fleet.bad(1.4)
+    leaves = fleet.leaves()
+    assert search(leaves) == []
+    assert names(search(leaves, cv=0.0)) == {()}
+
+
+def test_an_innocent_campaign_at_a_bad_provider_is_not_blamed() -> None:
+    fleet = Fleet(3)
+    big = fleet.codes[:, CAMPAIGN] == 9
+    fleet.tried = np.where(big, 12 * fleet.tried, fleet.tried)
+    fleet.bad(8.0, provider=1)
+    assert names(search(fleet.leaves())) == {((PROVIDER, 1),)}
+
+
+def test_of_names_for_the_same_leaves_the_first_is_taken() -> None:
+    fleet = Fleet(1)
+    fleet.codes[:, TENANT] = fleet.codes[:, CAMPAIGN]
+    fleet.codes[:, SEGMENT] = 0
+    fleet.bad(8.0, campaign=4)
+    assert names(search(fleet.leaves())) == {((CAMPAIGN, 4),)}
+    only = fleet.codes[:, PROVIDER] == 1
+    one = Leaves(fleet.codes[only], np.full(only.sum(), 9.0), np.full(only.sum(), 0.5))
+    assert names(search(one)) == {((PROVIDER, 1),)}  # not the fleet
+
+
+def test_unknown_values_are_no_cause_and_zero_expectations_no_accident() -> None:
+    fleet = Fleet(1)
+    fleet.bad(8.0, campaign=4)
+    mine = fleet.codes[:, CAMPAIGN] == 4
+    fleet.codes[mine] = -1
+    assert names(search(fleet.leaves())) <= {()}
+    leaves = Leaves(fleet.codes, np.where(mine, 3.0, 0.0), np.zeros(len(mine)))
+    with np.errstate(all="raise"):
+        search(leaves)
+    nothing = np.zeros(0)
+    assert search(Leaves(np.zeros((0, 5), int), nothing, nothing)) == []
+
+
+def test_what_is_a_trifle_beside_the_rest_waits_for_its_turn() -> None:
+    fleet = Fleet(2)
+    fleet.bad(10.0, provider=1, ip=5)
+    fleet.bad(6.0, campaign=4)
+    fleet.bad(8.0, provider=3)
+    assert names(search(fleet.leaves())) == {((PROVIDER, 3),), ((CAMPAIGN, 4),)}

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from monitor.observe.channels import WIDTH
+from monitor.observe.dispersion import CV_MOST, CV_PRIOR, Dispersion
+
+KEYS = np.arange(3)
+SHAPE = (len(KEYS), WIDTH)
+INFO = np.full(SHAPE, 1e6)
+SURE = np.ones(SHAPE, bool)
+
+
+def watched(breathing: float, clump: int = 1, hours: float = 3.0) -> Dispersion:
+    random, dispersion = np.random.default_rng(3), Dispersion(len(KEYS))
+    now, level = 0.0, np.zeros(SHAPE)
+    for _ in range(int(hours * 360)):
+        level += -0.02 * level + 0.2 * breathing * random.standard_normal(SHAPE)
+        rate = 20.0 * np.exp(level) / clump
+        failed = clump * random.poisson(rate).astype(float)
+        dispersion.add(KEYS, failed, np.full(SHAPE, 20.0), INFO, SURE)
+        now += 10.0
+        dispersion.close_block(now, INFO)
+    return dispersion
+
+
+def test_clean_counts_show_no_dispersion() -> None:
+    dispersion = watched(breathing=0.0)
+    assert np.sqrt(dispersion.cv2).max() < CV_PRIOR
+    assert dispersion.phi.max() < 1.2
+
+
+def test_a_breathing_rate_shows() -> None:
+    cv = np.sqrt(watched(breathing=0.3).cv2)
+    assert cv.mean() == pytest.approx(0.3, abs=0.12)
+
+
+def test_clumps_show() -> None:
+    assert watched(breathing=0.0, clump=3).phi.mean() == pytest.approx(3.0, abs=0.5)
+
+
+def test_one_wild_minute_changes_little() -> None:
+    dispersion, calm = watched(0.0), watched(0.0)
+    dispersion.add(KEYS, np.full(SHAPE, 900.0), np.full(SHAPE, 20.0), INFO, SURE)
+    for now in np.arange(20_000.0, 24_000.0, 60.0):
+        dispersion.close_block(now, INFO)
+        calm.close_block(now, INFO)
+    assert (np.sqrt(dispersion.cv2) < np.sqrt(calm.cv2) + 0.05).all()
+
+
+def test_what_was_part_of_an_incident_is_dropped() -> None:
+    dispersion, calm = watched(0.0), watched(0.0)
+    for now in (20_000.0, 20_060.0, 20_120.0):
+        dispersion.add(KEYS, np.full(SHAPE, 90.0), np.full(SHAPE, 20.0), INFO, SURE)
+        dispersion.close_block(now, INFO)
+        calm.close_block(now, INFO)
+    dispersion.drop(KEYS, np.ones(WIDTH, bool))
+    calm.drop(KEYS, np.ones(WIDTH, bool))
+    for now in np.arange(20_180.0, 24_000.0, 60.0):
+        dispersion.close_block(now, INFO)
+        calm.close_block(now, INFO)
+    assert np.allclose(dispersion.cv2, calm.cv2, atol=0.02)
+
+
+def test_a_poor_baseline_teaches_nothing() -> None:
+    dispersion = Dispersion(len(KEYS))
+    for now in np.arange(0.0, 7_200.0, 60.0):
+        wild = np.full(SHAPE, 500.0)
+        dispersion.add(KEYS, wild, np.full(SHAPE, 20.0), INFO, ~SURE)
+        dispersion.close_block(now, INFO)
+    assert np.allclose(dispersion.cv2, CV_PRIOR**2)
+    assert (dispersion.phi == 1.0).all()
+
+
+def test_it_stays_within_bounds_and_comes_back_from_a_snapshot() -> None:
+    dispersion = watched(breathing=3.0, hours=1.0)
+    assert (dispersion.cv2 <= CV_MOST**2).all()
+    copy = Dispersion(8)
+    copy.load({name: a.copy() for name, a in dispersion.state(len(KEYS)).items()})
+    for one in (dispersion, copy):
+        one.resize(8) if one is dispersion else None
+        one.close_block(1e6, np.full((8, WIDTH), 100.0))
+    assert np.array_equal(dispersion.cv2, copy.cv2)
+    dispersion.forget(np.arange(8))
+    assert np.allclose(dispersion.cv2, CV_PRIOR**2)
