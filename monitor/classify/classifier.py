@@ -1,0 +1,281 @@
+"""From one SMTP reply to a verdict: unwrap, match, weigh, remember.
+
+Theory of operation: a reply becomes plain text; the innermost reply in it is found; the
+first rule that matches decides (users' rules, provider tokens, generic families). When
+no rule is sure, the surest of the source's own class, the enhanced status, a vague rule
+and the reply code decides. An unknown 5xx is never hard. Two bounded caches stand in
+front: one for the very same input, one for the same plain text.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from monitor.classify.codes import Guess, guess_hint, guess_reply, guess_status
+from monitor.classify.facts import blocklist_in, retry_after_in
+from monitor.classify.index import (
+    Hit,
+    RuleIndex,
+    builtin_index,
+    is_sure,
+    permanence_of,
+)
+from monitor.classify.normal import MAX_INPUT, plain, template_id
+from monitor.classify.rules import Rule
+from monitor.classify.taxonomy import advice_for, class_of
+from monitor.classify.unwrap import Reply, unwrap
+from monitor.events import BounceClass, Permanence, Reason, Stage, Verdict
+
+#: Exact inputs remembered: some 5 MB at 300 bytes each, and all that repeats in bursts.
+EXACT_ENTRIES = 16_384
+#: Plain texts remembered; live traffic has some thousand templates.
+TEMPLATE_ENTRIES = 32_768
+#: Longest status, and longest provider or hint, that is looked at: a domain name's.
+MAX_STATUS, MAX_NAME = 16, 255
+#: Recipient domains and providers whose own rules are remembered.
+SCOPE_ENTRIES = 4_096
+
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
+_NO_SCOPE: frozenset[str] = frozenset()
+# Words of a notice that the mail is still in the queue.
+_STILL_TRYING = (" retried ", " still undelivered ", " delayed ", " no need to resend ")
+
+
+class CacheStats(NamedTuple):
+    """How the caches did since the start; ``misses`` were decided by the rules."""
+
+    hits: int
+    misses: int
+    size: int
+
+
+class Decision(NamedTuple):
+    """What decided, and on which text."""
+
+    reply: Reply
+    reason: Reason
+    confidence: float
+    stage: Stage
+    rule: str = ""
+    origin: str = ""
+    pattern: str = ""
+
+
+class Explanation(NamedTuple):
+    """Why a reply got its verdict; ``text`` is the inner reply that was read."""
+
+    verdict: Verdict
+    words: str
+    text: str
+    reply_code: int
+    enhanced_status: str
+    command: str
+    wrapped: bool
+    origin: str
+    pattern: str
+
+
+class Classifier:
+    """Reads replies with the built-in rules and, before them, the user's.
+
+    Safe to share between threads. Never raises for any text or number.
+    """
+
+    def __init__(self, user_rules: tuple[Rule, ...] = ()) -> None:
+        self._own = RuleIndex(user_rules)
+        self._builtin = builtin_index()
+        self._scope = lru_cache(SCOPE_ENTRIES)(self._scope_of)
+        self._exact = lru_cache(EXACT_ENTRIES)(self._from_input)
+        self._known = lru_cache(TEMPLATE_ENTRIES)(self._from_words)
+
+    def classify(
+        self,
+        diagnostic: str,
+        reply_code: int = 0,
+        enhanced_status: str = "",
+        provider: str = "",
+        hint: str = "",
+    ) -> Verdict:
+        """The verdict on one reply.
+
+        Args:
+            diagnostic: the text as the source gave it, wrappings and all; what is
+                beyond ``MAX_INPUT`` characters is not read.
+            reply_code: of the event; 0 when unknown.
+            enhanced_status: of the event; ``""`` when unknown.
+            provider: a mailbox provider's id, a recipient domain or an MX host.
+            hint: the source's own class, such as ``Permanent/NoEmail``.
+        """
+        return self._exact(
+            diagnostic[:MAX_INPUT],
+            reply_code,
+            enhanced_status[:MAX_STATUS],
+            provider[:MAX_NAME],
+            hint[:MAX_NAME],
+        )
+
+    def explain(
+        self,
+        diagnostic: str,
+        reply_code: int = 0,
+        enhanced_status: str = "",
+        provider: str = "",
+        hint: str = "",
+    ) -> Explanation:
+        """The verdict of ``classify`` with all that led to it."""
+        words = plain(diagnostic)
+        key = self._key(reply_code, enhanced_status[:MAX_STATUS], provider[:MAX_NAME])
+        decision = self._decide(words, *key, hint[:MAX_NAME])
+        reply = decision.reply
+        return Explanation(
+            verdict=_verdict(decision, words),
+            words=words.strip(),
+            text=reply.text.strip(),
+            reply_code=reply.code,
+            enhanced_status=reply.status,
+            command=reply.command,
+            wrapped=reply.wrapped,
+            origin=decision.origin,
+            pattern=decision.pattern,
+        )
+
+    def cache_stats(self) -> CacheStats:
+        """Hits of both caches, verdicts that had to be decided, entries held."""
+        exact, known = self._exact.cache_info(), self._known.cache_info()
+        return CacheStats(
+            hits=exact.hits + known.hits,
+            misses=known.misses,
+            size=exact.currsize + known.currsize,
+        )
+
+    def _key(
+        self, code: int, status: str, provider: str
+    ) -> tuple[int, str, frozenset[str]]:
+        """Code, status and provider, each brought to what rules can tell apart."""
+        code = int(code) if 200 <= code <= 599 else 0
+        status = status if _STATUS.fullmatch(status) else ""
+        return code, status, self._scope(provider) if provider else _NO_SCOPE
+
+    def _scope_of(self, provider: str) -> frozenset[str]:
+        return self._own.scope_of(provider) | self._builtin.scope_of(provider)
+
+    def _from_input(
+        self, diagnostic: str, code: int, status: str, provider: str, hint: str
+    ) -> Verdict:
+        key = self._key(code, status, provider)
+        return self._known(plain(diagnostic), *key, hint)
+
+    def _from_words(
+        self, words: str, code: int, status: str, scope: frozenset[str], hint: str
+    ) -> Verdict:
+        return _verdict(self._decide(words, code, status, scope, hint), words)
+
+    def _decide(
+        self, words: str, code: int, status: str, scope: frozenset[str], hint: str
+    ) -> Decision:
+        reply = unwrap(words, code, status)
+        hit = self._hit(reply, words, scope)
+        if hit is not None and is_sure(hit.rule):
+            return _by_rule(reply, hit)
+        return _weighed(reply, hit, hint)
+
+    def _own_hit(self, reply: Reply, words: str, scope: frozenset[str]) -> Hit | None:
+        """The user's rule for the inner reply or, failing that, the whole text."""
+        if not self._own.rules:
+            return None
+        whole = reply._replace(text=words)
+        return self._own.match(reply, scope) or self._own.match(whole, scope)
+
+    def _hit(self, reply: Reply, words: str, scope: frozenset[str]) -> Hit | None:
+        """The rule that matches the inner reply, else the whole text.
+
+        A relay that gave up because nobody answered has *expired*: there is no inner
+        reply, only its own account of the trouble.
+        """
+        if own := self._own_hit(reply, words, scope):
+            return own
+        inner = self._builtin.match(reply, scope)
+        if not reply.wrapped or _settled(inner):
+            return inner
+        outer = self._builtin.match(reply._replace(text=words), scope)
+        if inner is None or outer is None or not is_sure(outer.rule):
+            return inner or outer
+        if is_sure(inner.rule):
+            return outer if outer.rule.reason is Reason.EXPIRED else inner
+        # The wrapping's own words ("unknown address error") never make a reply hard.
+        return inner if class_of(outer.rule.reason) is BounceClass.HARD else outer
+
+
+def _settled(hit: Hit | None) -> bool:
+    """A sure hit on the receiver's words, not on the relay's tale of the trouble."""
+    return (
+        hit is not None
+        and is_sure(hit.rule)
+        and hit.rule.reason is not Reason.CONNECT_FAILED
+    )
+
+
+def _by_rule(reply: Reply, hit: Hit) -> Decision:
+    rule = hit.rule
+    return Decision(
+        reply=reply,
+        reason=rule.reason,
+        confidence=rule.confidence,
+        stage=rule.stage,
+        rule=rule.name,
+        origin=rule.origin,
+        pattern=hit.pattern,
+    )
+
+
+def _weighed(reply: Reply, vague: Hit | None, hint: str) -> Decision:
+    """The surest of what is left; the earlier one when two are equally sure."""
+    guesses = (
+        (Stage.HINT, guess_hint(hint)),
+        (Stage.ENHANCED_STATUS, guess_status(reply.status) if reply.status else None),
+        (Stage.REPLY_CODE, guess_reply(reply.code) if reply.code else None),
+    )
+    found = [_by_guess(reply, stage, guess) for stage, guess in guesses if guess]
+    if vague is not None:
+        found.insert(1 if hint else 0, _by_rule(reply, vague))
+    nothing = Decision(reply, Reason.UNDETERMINED, 0.0, Stage.NONE)
+    return max(found, key=lambda decision: decision.confidence, default=nothing)
+
+
+def _by_guess(reply: Reply, stage: Stage, guess: Guess) -> Decision:
+    return Decision(reply, guess.reason, guess.confidence, stage, guess.name)
+
+
+def _verdict(decision: Decision, words: str) -> Verdict:
+    reply, reason = decision.reply, decision.reason
+    permanence = permanence_of(reply.code, reply.status)
+    kind = class_of(reason)
+    return Verdict(
+        bounce_class=kind,
+        reason=reason,
+        permanence=permanence,
+        final=_final(reason, permanence, words),
+        confidence=decision.confidence,
+        stage=decision.stage,
+        rule=decision.rule,
+        blocklist=blocklist_in(words) if kind is BounceClass.BLOCK else "",
+        retry_after=0 if kind is BounceClass.HARD else retry_after_in(words),
+        template=template_id(reply.text),
+        recipient_advice=advice_for(reason, permanence),
+    )
+
+
+def _final(reason: Reason, permanence: Permanence, words: str) -> bool:
+    """Whether the sender has given up: a bounce, not a deferral."""
+    if any(phrase in words for phrase in _STILL_TRYING):
+        return False
+    return reason is Reason.EXPIRED or permanence is not Permanence.TRANSIENT
+
+
+def template_of(text: str) -> str:
+    """The stable id of the template a reply was made from: its inner text, folded.
+
+    >>> template_of("550 <a@x.org> unknown") == template_of("550 <b@y.org> unknown")
+    True
+    """
+    return template_id(unwrap(plain(text)).text)

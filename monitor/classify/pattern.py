@@ -1,0 +1,204 @@
+r"""What a pattern is once it is read: what it matches, and what it needs.
+
+``regex`` decides. ``needles`` are the strings a pattern without anything wild stands
+for. ``needs`` says which words must be in a text before a pattern is worth trying: a
+list of sets, one word of each.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+#: Letters of a word stem that are enough to look it up (``ine*`` for ``inexist\w*``).
+STEM = 3
+#: First character of the scripts that put no space between words (CJK and kana).
+UNSPACED = "\u2e80"
+#: What a pattern in such a script needs; added to texts that have such characters.
+ANY_UNSPACED = "\u2e80*"
+
+
+class Text(NamedTuple):
+    """Characters that stand for themselves, folded like the text they meet."""
+
+    text: str
+
+
+class Wild(NamedTuple):
+    """Something bounded that is not fixed: its regular expression and a sample."""
+
+    regex: str
+    sample: str
+
+
+class Group(NamedTuple):
+    """Alternatives; ``optional`` when nothing at all will do too."""
+
+    choices: tuple["Nodes", ...]
+    optional: bool
+
+
+Node = Text | Wild | Group
+Nodes = tuple[Node, ...]
+
+# A plain congruential step: it spreads samples over the alternatives, no more.
+_SPREAD_BY, _SPREAD_OVER = 48_271, 2_147_483_647
+
+#: ``.*`` between words: some, or none. Its sample is longer than ``(\w+ )?`` takes.
+GAP_WORDS = Wild("(?: .{0,48})? ", " zq zq zq zq ")
+
+
+class Pattern(NamedTuple):
+    """A parsed pattern."""
+
+    source: str
+    nodes: Nodes
+    spaced: bool
+
+    def regex(self) -> str:
+        """The bounded regular expression that decides."""
+        body = _regex(self.nodes)
+        return f" {body} " if self.spaced else body
+
+    def needles(self, most: int) -> tuple[str, ...] | None:
+        """The strings it stands for; None when one is wild or they are too many."""
+        if _has_wild(self.nodes):
+            return None
+        found = tuple(dict.fromkeys(islice(strings(self.nodes), most + 1)))
+        edge = " " if self.spaced else ""
+        return (
+            tuple(edge + text + edge for text in found) if len(found) <= most else None
+        )
+
+    def samples(self, most: int) -> Iterator[str]:
+        """Plain texts that it matches: all of them, or ``most`` spread over them."""
+        texts = list(islice(strings(self.nodes), most + 1))
+        if len(texts) > most:
+            texts = [_pick(self.nodes, number)[0] for number in range(most)]
+        yield from (f" {text} " for text in dict.fromkeys(texts))
+
+    def needs(self) -> list[frozenset[str]]:
+        """Sets of words and stems (``ine*``) of which a text must have one each."""
+        if not self.spaced:
+            return [frozenset({ANY_UNSPACED})]
+        return [words for unit in _units(self.nodes) if (words := _unit_words(unit))]
+
+
+def strings(nodes: Nodes) -> Iterator[str]:
+    """Everything the nodes stand for; a wild one as its sample."""
+    if not nodes:
+        yield ""
+        return
+    for head in _heads(nodes[0]):
+        for tail in strings(nodes[1:]):
+            yield head + tail
+
+
+def _heads(node: Node) -> Iterator[str]:
+    if isinstance(node, Text):
+        yield node.text
+    elif isinstance(node, Wild):
+        yield node.sample
+    else:
+        for choice in node.choices:
+            yield from strings(choice)
+        if node.optional:
+            yield ""
+
+
+def _pick(nodes: Nodes, number: int) -> tuple[str, int]:
+    """One of the strings, chosen by ``number``; and the number for what follows."""
+    out = ""
+    for node in nodes:
+        if isinstance(node, Text):
+            out += node.text
+        elif isinstance(node, Wild):
+            out += node.sample
+        else:
+            number = (number * _SPREAD_BY + 1) % _SPREAD_OVER
+            choices = [*node.choices, ()] if node.optional else node.choices
+            text, number = _pick(choices[number % len(choices)], number)
+            out += text
+    return out, number
+
+
+def _regex(nodes: Nodes) -> str:
+    out = ""
+    for node in nodes:
+        if isinstance(node, Text):
+            out += re.escape(node.text)
+        elif isinstance(node, Wild):
+            out += node.regex
+        else:
+            body = "|".join(_regex(choice) for choice in node.choices)
+            out += f"(?:{body})?" if node.optional else f"(?:{body})"
+    return out
+
+
+def _has_wild(nodes: Nodes) -> bool:
+    return any(
+        isinstance(node, Wild)
+        or (isinstance(node, Group) and any(_has_wild(one) for one in node.choices))
+        for node in nodes
+    )
+
+
+def _units(nodes: Nodes) -> Iterator[Nodes]:
+    """The nodes cut at the spaces between words; optional words are left out."""
+    unit: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Text):
+            first, *others = node.text.split(" ")
+            unit += [Text(first)] if first else []
+            for word in others:
+                yield tuple(unit)
+                unit = [Text(word)] if word else []
+        elif node is GAP_WORDS or (isinstance(node, Group) and _is_words(node)):
+            yield tuple(unit)
+            if isinstance(node, Group) and not node.optional:
+                yield (node,)
+            unit = []
+        else:
+            unit.append(node)
+    yield tuple(unit)
+
+
+def _is_words(group: Group) -> bool:
+    """True when every choice brings its own space, as in ``(the )?``."""
+    texts = (text for choice in group.choices for text in strings(choice))
+    return all(text.strip() and text != text.strip() for text in texts)
+
+
+def _unit_words(unit: Nodes) -> frozenset[str]:
+    """Words or stems one of which must be in a text for this unit; empty: unknown."""
+    if len(unit) == 1 and isinstance(unit[0], Group):
+        return _group_words(unit[0])
+    if not _has_wild(unit):
+        return _one_word_each(strings(unit))
+    head: list[Node] = []
+    for node in unit:
+        if _has_wild((node,)):
+            break
+        head.append(node)
+    stems = [text for text in strings(tuple(head)) if " " not in text]
+    if not stems or any(len(text) < STEM for text in stems):
+        return frozenset()
+    return frozenset(text[:STEM] + "*" for text in stems)
+
+
+def _group_words(group: Group) -> frozenset[str]:
+    """The best need of each choice together; empty when one choice has none."""
+    if group.optional:
+        return frozenset()
+    found: set[str] = set()
+    for choice in group.choices:
+        needs = [words for unit in _units(choice) if (words := _unit_words(unit))]
+        if not needs:
+            return frozenset()
+        found |= min(needs, key=lambda words: (len(words), -len(min(words, key=len))))
+    return frozenset(found)
+
+
+def _one_word_each(texts: Iterator[str]) -> frozenset[str]:
+    words = [max(text.split(), key=len, default="") for text in texts]
+    return frozenset(words) if all(words) else frozenset()

@@ -1,0 +1,168 @@
+"""Rules as data: what a rule is, and how a file of them is read.
+
+A file holds ``[[rule]]`` tables::
+
+    [[rule]]
+    name = "full-mailbox"
+    reason = "mailbox_full"
+    patterns = ["mailbox (is )?full"]
+    examples = ["552 5.2.2 <joe@example.org>: Mailbox is full"]
+
+``patterns`` are of the language in ``dialect``; one of them must match. Optional:
+``providers`` (the rule counts only there: a provider id, a domain, or one of its
+labels), ``only`` (``permanent`` or ``transient`` replies), ``commands`` (the SMTP
+commands a refusal may answer) and ``confidence`` (0-1; below ``STRONG`` a surer status
+or provider hint goes first).
+"""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import msgspec
+
+from monitor.classify.dialect import PatternError, parse
+from monitor.classify.unwrap import COMMANDS
+from monitor.errors import ConfigError
+from monitor.events import Permanence, Reason, Stage
+
+#: Largest rules file in characters; a bound on what one reload may cost.
+MAX_FILE_LENGTH = 1_000_000
+#: Most rules in one file; several times what is built in.
+MAX_RULES = 2_000
+#: How sure a rule is that does not say.
+DEFAULT_CONFIDENCE = 0.9
+#: A text rule at least this sure decides alone; a weaker one is weighed against codes.
+STRONG = 0.6
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule: any of its patterns in a reply means its reason.
+
+    ``origin`` (the file) and ``stage`` are set by the loader.
+    """
+
+    name: str
+    reason: Reason
+    patterns: tuple[str, ...]
+    providers: tuple[str, ...] = ()
+    only: Permanence | None = None
+    commands: tuple[str, ...] = ()
+    confidence: float = DEFAULT_CONFIDENCE
+    examples: tuple[str, ...] = ()
+    origin: str = ""
+    stage: Stage = Stage.USER_RULE
+
+
+class _RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A rule as it stands in a file."""
+
+    name: str
+    reason: Reason
+    patterns: list[str]
+    providers: list[str] = []
+    only: Permanence | None = None
+    commands: list[str] = []
+    confidence: float = DEFAULT_CONFIDENCE
+    examples: list[str] = []
+
+
+class _RulesFile(msgspec.Struct, forbid_unknown_fields=True):
+    rule: list[_RuleTable] = []
+
+
+def read_rules(
+    toml_text: str, origin: str, stage: Stage = Stage.USER_RULE
+) -> tuple[Rule, ...]:
+    """The rules of one file in its order, each one well formed by itself.
+
+    Raises:
+        ConfigError: no TOML, an unknown key or reason, or a pattern that is not of the
+            linear-time language; the text names ``origin`` and the rule.
+    """
+    if len(toml_text) > MAX_FILE_LENGTH:
+        raise ConfigError(f"{origin}: longer than {MAX_FILE_LENGTH} characters")
+    try:
+        raw = tomllib.loads(toml_text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{origin}: not TOML: {error}") from error
+    tables = raw.get("rule", [])
+    if isinstance(tables, list) and len(tables) > MAX_RULES:
+        raise ConfigError(f"{origin}: more than {MAX_RULES} rules")
+    try:
+        found = msgspec.convert(raw, _RulesFile).rule
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {_place(raw, str(error))}") from error
+    return tuple(_rule(table, origin, stage) for table in found)
+
+
+def _place(raw: dict[str, object], error: str) -> str:
+    """The error with the name of the rule it is in, if it can be told."""
+    _, _, rest = error.partition("$.rule[")
+    number, tables = rest.partition("]")[0], raw.get("rule")
+    if not number.isdigit() or not isinstance(tables, list):
+        return error
+    table = tables[int(number)]
+    name = table.get("name") if isinstance(table, dict) else None
+    return f"rule '{name or int(number) + 1}': {error}"
+
+
+def _rule(table: _RuleTable, origin: str, stage: Stage) -> Rule:
+    problem = _malformed(table)
+    if problem:
+        raise ConfigError(f"{origin}: rule '{table.name}': {problem}")
+    return Rule(
+        name=table.name,
+        reason=table.reason,
+        patterns=tuple(table.patterns),
+        providers=tuple(provider.lower() for provider in table.providers),
+        only=table.only,
+        commands=tuple(table.commands),
+        confidence=table.confidence,
+        examples=tuple(table.examples),
+        origin=origin,
+        stage=stage,
+    )
+
+
+def _malformed(table: _RuleTable) -> str:
+    if not table.name.strip():
+        return "needs a name"
+    if not table.patterns:
+        return "needs a pattern"
+    if not 0.0 < table.confidence <= 1.0:
+        return "confidence must be above 0 and at most 1"
+    if strange := set(table.commands) - set(COMMANDS):
+        return f"unknown command '{min(strange)}'; one of {', '.join(COMMANDS)}"
+    if table.only is Permanence.UNKNOWN:
+        return "'only' is 'permanent' or 'transient'"
+    try:
+        for pattern in table.patterns:
+            parse(pattern)
+    except PatternError as error:
+        return str(error)
+    return ""
+
+
+def package_files(folder: str) -> list[Traversable]:
+    """The data files in one folder of our own rules, by name."""
+    found = files("monitor.classify").joinpath("rules", folder).iterdir()
+    tomls = (entry for entry in found if entry.name.endswith(".toml"))
+    return sorted(tomls, key=lambda entry: entry.name)
+
+
+@cache
+def builtin_rules() -> tuple[Rule, ...]:
+    """Our own rules: every provider's tokens, then the generic families in order."""
+    return tuple(
+        rule
+        for folder, stage in (
+            ("providers", Stage.PROVIDER_TOKEN),
+            ("generic", Stage.TEXT),
+        )
+        for entry in package_files(folder)
+        for rule in read_rules(
+            entry.read_text(encoding="utf-8"), f"{folder}/{entry.name}", stage
+        )
+    )

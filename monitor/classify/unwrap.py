@@ -1,0 +1,188 @@
+"""Find the receiver's own words inside what the mail server wrapped around them.
+
+An MTA says ``host mx.example.org[ip] said: 550 5.1.1 ... (in reply to RCPT TO
+command)``; a relay that gave up says ``expired (last transfail: 452 4.2.2 ...)``.
+The innermost reply decides, so that a full mailbox behind an expired message is found.
+Everything here works on plain text (``normal.plain``).
+"""
+
+import re
+from typing import NamedTuple
+
+#: The commands of SMTP that a refusal can answer, as rules name them.
+COMMANDS = ("connect", "helo", "mail", "rcpt", "data")
+
+# What stands right before an inner reply; the last one found wins. NEAR: the reply
+# follows at once. FAR: a host name and an address may stand between. WEAK: words of
+# plain prose too, so they count only when a reply head follows at once.
+_NEAR = (
+    " said ",
+    " refused to talk to me ",
+    " remote server returned ",
+    " last transfail ",
+    " last error ",
+    " last reason ",
+    " last smtp error ",
+    " last response ",
+    " server returned was ",
+    " unknown address error ",
+    " diagnostic code smtp ",
+    " mailbox unavailable 550 ",
+)
+_FAR = (
+    " smtp error from remote mail server after ",
+    " while talking to ",
+    " did not like our ",
+)
+_WEAK = (
+    " returned ",
+    " responded with ",
+    " responded with failure ",
+    " response was ",
+    " following error message ",
+    " error code ",
+    " server replied ",
+    " reason ",
+)
+# What follows a reply and is not of it, or only points to a page.
+_CLOSERS = (
+    " in reply to ",
+    " giving up on ",
+    " delivery attempts ",
+    " for more information ",
+    " learn more ",
+    " to learn more ",
+    " for instructions ",
+)
+_STEPS = (
+    (" initial connection ", "connect"),
+    (" initial server greeting ", "connect"),
+    (" refused to talk to me ", "connect"),
+    (" my name was rejected ", "helo"),
+    (" in reply to ehlo ", "helo"),
+    (" in reply to helo ", "helo"),
+    (" after ehlo ", "helo"),
+    (" after helo ", "helo"),
+    (" in reply to mail from ", "mail"),
+    (" after mail from ", "mail"),
+    (" our mail from ", "mail"),
+    (" in reply to rcpt to ", "rcpt"),
+    (" after rcpt to ", "rcpt"),
+    (" our rcpt to ", "rcpt"),
+    (" rcpt to addr ", "rcpt"),
+    (" in reply to end of data ", "data"),
+    (" in reply to data ", "data"),
+    (" after end of data ", "data"),
+    (" after data ", "data"),
+    (" our final data ", "data"),
+)
+_ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))
+# A reply head: a code, maybe with its enhanced status; or a status alone.
+_HEAD = re.compile(
+    r" (?:([245]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?|([245]\.\d{1,3}\.\d{1,3}))(?= )"
+)
+_STATUS = re.compile(r" ([245]\.\d{1,3}\.\d{1,3})(?= )")
+#: How far behind an opener the reply's head may stand: a host name and an address.
+_HEAD_WITHIN = 120
+#: Below this many characters an inner text is a leftover, and the whole one decides.
+_SHORTEST_INNER = 4
+
+
+class Reply(NamedTuple):
+    """The innermost reply: code 0 and status ``""`` when unknown."""
+
+    text: str
+    code: int = 0
+    status: str = ""
+    command: str = ""
+    wrapped: bool = False
+
+
+def unwrap(words: str, code: int = 0, status: str = "") -> Reply:
+    """The receiver's own reply in plain text ``words``.
+
+    ``code`` and ``status`` are those of the event; the reply's own ones win.
+
+    >>> unwrap(" host mx ip said 550 5.1.1 no such user in reply to rcpt to command ")
+    Reply(text=' 550 5.1.1 no such user ', code=550, status='5.1.1', command='rcpt', \
+wrapped=True)
+    """
+    start = _start(words)
+    inner = _closed(words[start - 1 :] if start else words)
+    if len(inner) < _SHORTEST_INNER:
+        inner = words
+    own_code, own_status = _codes(inner)
+    code = own_code or code
+    if own_code and status[:1] != str(own_code)[:1]:
+        status = ""  # the event's status is the relay's, not the receiver's
+    status = own_status or status
+    text = _headed(_joined(inner), code, status)
+    return Reply(text, code, status, _command(words), wrapped=inner is not words)
+
+
+def _start(words: str) -> int:
+    """Where the innermost reply starts; 0 when nothing is wrapped."""
+    starts = [_behind(words, opener) for opener in _NEAR if opener in words]
+    for opener in _FAR:
+        if opener in words:
+            end = _behind(words, opener)
+            head = _HEAD.search(words, end - 1, end + _HEAD_WITHIN)
+            starts.append(head.start() + 1 if head else end)
+    for opener in _WEAK:
+        if opener in words:
+            end = _behind(words, opener)
+            starts += [end] if _HEAD.match(words, end - 1) else []
+    return max(starts, default=0)
+
+
+def _behind(words: str, opener: str) -> int:
+    return words.rfind(opener) + len(opener)
+
+
+def _closed(text: str) -> str:
+    for closer in _CLOSERS:
+        if closer in text[1:]:
+            text = text[: text.index(closer, 1) + 1]
+    return text
+
+
+def _codes(text: str) -> tuple[int, str]:
+    """The first reply code and the first enhanced status of a reply."""
+    head = _HEAD.match(text)
+    if head is None:
+        any_status = _STATUS.search(text)
+        return 0, any_status[1] if any_status else ""
+    code, status = int(head[1] or 0), head[2] or head[3] or ""
+    if not status:
+        any_status = _STATUS.search(text, head.end())
+        status = any_status[1] if any_status else ""
+    return code, status
+
+
+def _joined(text: str) -> str:
+    """Continued lines as one: the repeated heads inside go."""
+    head = _HEAD.match(text)
+    if head is None:
+        return text
+    again = head[0] + " "
+    if text.count(again) < 2:
+        return text
+    return again + text[len(again) :].replace(again, " ")
+
+
+def _headed(text: str, code: int, status: str) -> str:
+    """The text with the event's codes before it, where it names none itself."""
+    if status and status not in text:
+        text = f" {status}{text}"
+    known = f" {code} "
+    return text if not code or text.startswith(known) else known + text[1:]
+
+
+def _command(words: str) -> str:
+    for phrase, command in _STEPS:
+        if phrase in words:
+            return command
+    for phrase, command in _ENDS:
+        if words.endswith(phrase):
+            return command
+    return ""

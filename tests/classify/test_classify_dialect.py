@@ -1,0 +1,142 @@
+"""The pattern language: what it matches, what it refuses, and that it is linear."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.classify import builtin_rules
+from monitor.classify.dialect import MAX_PATTERN_LENGTH, PatternError, misfit, parse
+from monitor.classify.index import RuleIndex
+from monitor.classify.normal import plain
+from monitor.classify.rules import Rule
+from monitor.classify.unwrap import Reply
+from monitor.events import Reason
+
+WORD = st.sampled_from(["user", "unknown", "mailbox", "full", "5.7.1", "inexist", "é"])
+PART = st.one_of(
+    WORD,
+    st.lists(WORD, min_size=1, max_size=3, unique=True).map(
+        lambda words: f"({'|'.join(words)})"
+    ),
+    WORD.map(lambda word: f"({word} )?{word}"),
+    WORD.filter(str.isascii).map(lambda word: f"{word}\\w*"),
+)
+PATTERN = st.lists(PART, min_size=1, max_size=4).map(" ".join)
+
+
+def matches(pattern: str, text: str) -> bool:
+    rule = Rule(name="r", reason=Reason.POLICY, patterns=(pattern,))
+    return RuleIndex([rule]).match(Reply(plain(text)), frozenset()) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("user unknown", "550 <a@b.c>: User_Unknown!", "user quite unknown"),
+        ("user unknown", "user-unknown", "superuser unknown"),
+        ("(a|b) c", "b c", "d c"),
+        ("over (the )?quota", "over quota", "over his quota"),
+        ("over ?quota", "overquota", "over the quota"),
+        ("[45].7.508", "4.7.508", "5.7.509"),
+        ("s31[0-9][0-9]", "(S3150)", "S3250"),
+        ("ofr\\w* 416", "OFR004_416", "OFR004_417"),
+        ("inexist\\w*", "inexistente", "in existence"),
+        ("mailbox .* full", "mailbox of the user is full", "full mailbox"),
+        ("mailbox .* full", "mailbox full", "mailbox " + "x " * 60 + "full"),
+        ("line \\d{2,4} bad", "line 123 bad", "line 1 bad"),
+        ("boîte pleine", "BOITE PLEINE", "boite plein"),
+        ("doesn't exist", "doesn't exist", "does exist"),
+        ("いっぱい", "メールボックスがいっぱいです", "メールボックス"),
+        ("邮箱.*满", "收件人邮箱已满", "满的邮箱"),
+    ],
+)
+def test_patterns_match_whole_words(pattern: str, yes: str, no: str) -> None:
+    assert matches(pattern, yes)
+    assert not matches(pattern, no)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(a+)+", "not linear-time"),
+        ("(a*)*b", "not linear-time"),
+        ("(ab)+", "not linear-time"),
+        ("user{2,}", "not linear-time"),
+        ("x.*y.*z.*w", "too many gaps"),
+        ("(a )?" * 13 + "b", "too many gaps"),
+        ("a??b", "not linear-time"),
+        ("(?=user)", "not linear-time"),
+        ("(?P<n>user)", "not linear-time"),
+        ("user\\1", "cannot stand here"),
+        ("^user$", "cannot stand here"),
+        ("[^a]b", "only letters, digits and ranges"),
+        ("[ab", "only letters, digits and ranges"),
+        ("(user", "missing ')'"),
+        ("user)", "unexpected ')'"),
+        ("(user|user)", "twice"),
+        ("\\d\\d\\d", "needs a whole word"),
+        ("(the )?", "needs a whole word"),
+        ("", "needs a whole word"),
+        ("(" * 9 + "a" + ")" * 9, "nested too deep"),
+        ("a" * (MAX_PATTERN_LENGTH + 1), "longer than"),
+        ("a\x00b", "cannot stand here"),
+    ],
+)
+def test_what_is_refused(pattern: str, why: str) -> None:
+    with pytest.raises(PatternError) as caught:
+        parse(pattern)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("user .*", "gap at its edge"),
+        (".* user", "gap at its edge"),
+        ("user (is )?(not )? known", "space too many"),
+        ("user (unknown )", "space too many"),
+        ("(вирус|病毒)", "mixes scripts"),
+    ],
+)
+def test_what_could_never_match(pattern: str, why: str) -> None:
+    assert why in misfit(parse(pattern))
+
+
+@given(PATTERN)
+def test_regex_needles_and_needs_agree(source: str) -> None:
+    pattern = parse(source)
+    regex = re.compile(pattern.regex())
+    needles = pattern.needles(10_000)
+    for sample in pattern.samples(50):
+        assert regex.search(sample)
+        assert needles is None or any(needle in sample for needle in needles)
+        keys = set(sample.split()) | {word[:3] + "*" for word in sample.split()}
+        assert all(need & keys for need in pattern.needs())
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_pattern_or_refused(source: str) -> None:
+    try:
+        pattern = parse(source)
+    except PatternError:
+        return
+    re.compile(pattern.regex())
+
+
+def test_builtin_patterns_are_fast_on_their_own_near_misses() -> None:
+    slowest = 0.0
+    for source in (p for rule in builtin_rules() for p in rule.patterns):
+        pattern = parse(source)
+        if pattern.needles(24) is not None:
+            continue
+        regex = re.compile(pattern.regex())
+        sample = next(pattern.samples(1)).strip()
+        for piece in (sample[:-1], sample.rsplit(" ", 1)[0]):
+            text = f" {(piece + ' ') * (2_048 // (len(piece) + 1) + 1)}"[:2_048]
+            start = time.process_time()
+            regex.search(text)
+            slowest = max(slowest, time.process_time() - start)
+    assert slowest < 0.05

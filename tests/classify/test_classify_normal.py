@@ -1,0 +1,88 @@
+"""Plain text and template ids: one template, one id, whoever was written to."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.classify import template_of
+from monitor.classify.normal import MAX_INPUT, fold, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<joe@example.org>: Mailbox full (#5.2.2)", "addr mailbox full 5.2.2"),
+        ("RCPT TO:<joe@example.org> refused", "rcpt to addr refused"),
+        ("to:joe@example.org:blocked", "to addr blocked"),
+        ("from 192.0.2.44:25, [2001:db8::7]", "from ip 25 ip"),
+        ("back in 00:04:59", "back in 00 04 59"),
+        ("[TS03] S3150 5.7.606 OFR004_416", "ts03 s3150 5.7.606 ofr004 416"),
+        ("id z2si1584129pfn.61 x 123456789", "id id 61 x id"),
+        ("Boîte pleine, señor", "boite pleine senor"),
+        ("Użytkownik nie istnieje", "uzytkownik nie istnieje"),
+        ("Postfach ungültig, groß", "postfach ungultig gross"),
+        ("https://www.example.org/a?b=1", "https www example org a b 1"),
+        ("DON'T", "don t"),
+        ("", ""),
+        ("...", ""),
+    ],
+)
+def test_plain(text: str, words: str) -> None:
+    assert plain(text).strip() == words
+
+
+@given(st.text(max_size=300))
+def test_plain_is_tidy_and_stable(text: str) -> None:
+    words = plain(text)
+    assert words.startswith(" ")
+    assert words.endswith(" ")
+    assert "  " not in words.strip()
+    assert plain(words) == words
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80))
+def test_patterns_fold_as_texts_do(text: str) -> None:
+    # What a pattern's letters become is what the same letters in a reply become.
+    letters = "".join(char for char in text if char.isalpha() or char == " ")
+    words = [word for word in fold(letters).split() if not any(map(str.isdigit, word))]
+    found = plain(letters).split()
+    assert [word for word in words if word in found] == words
+
+
+def test_input_is_cut() -> None:
+    assert len(plain("a " * MAX_INPUT)) <= MAX_INPUT + 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("550 <a@x.example> unknown", "550 <b@y.example> unknown"),
+        ("552 size 18876259 is over 10485760", "552 size 28876259 is over 10485760"),
+        (
+            "host mx1.example.org[192.0.2.1] said: 550 5.1.1 no user",
+            "host mx2.example.com[192.0.2.2] said: 550 5.1.1 no user",
+        ),
+        ("450 try again in 57 seconds", "450 try again in 3 seconds"),
+        ("550 No Such User!", "550 no such user"),
+    ],
+)
+def test_one_template(one: str, other: str) -> None:
+    assert template_of(one) == template_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("421 [TS01] no", "421 [TS03] no"),
+        ("550 5.7.606 no", "550 5.7.511 no"),
+        ("450 no", "550 no"),
+        ("550 unknown", "550 full"),
+    ],
+)
+def test_two_templates(one: str, other: str) -> None:
+    assert template_of(one) != template_of(other)
+
+
+def test_template_ids_do_not_change_between_versions() -> None:
+    # Stored with samples and shown on pages: a change must be on purpose.
+    assert template_of("550 5.1.1 <joe@example.org> User unknown") == "cbbcb70b9cca19b9"

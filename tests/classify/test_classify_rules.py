@@ -1,0 +1,165 @@
+"""Rules as data: ours are sound, a user's are checked and go first."""
+
+import msgspec
+import pytest
+
+from monitor.classify import Classifier, builtin_rules, check_rules, load_rules
+from monitor.classify.rules import MAX_FILE_LENGTH, package_files
+from monitor.errors import ConfigError
+from monitor.events import Permanence, Reason, Stage
+
+AT_RCPT = "x said: 550 blorp (in reply to RCPT TO command)"
+HEAD = '[[rule]]\nname = "mine"\nreason = "policy"\n'
+
+
+def test_builtin_rules_are_sound() -> None:
+    assert check_rules(builtin_rules()) == []
+
+
+def test_every_builtin_rule_shows_an_example() -> None:
+    assert [rule.name for rule in builtin_rules() if not rule.examples] == []
+
+
+def test_builtin_files_are_one_a_provider_and_one_a_family() -> None:
+    assert len(package_files("providers")) >= 25
+    assert len(package_files("generic")) >= 20
+    stages = {rule.stage for rule in builtin_rules()}
+    assert stages == {Stage.PROVIDER_TOKEN, Stage.TEXT}
+    assert all(
+        "@example" in e or "@" not in e
+        for r in builtin_rules()
+        for e in r.examples
+        if r.stage is Stage.TEXT
+    )
+
+
+def test_every_reason_has_a_rule_or_none_by_nature() -> None:
+    without = set(Reason) - {rule.reason for rule in builtin_rules()}
+    assert without == {Reason.UNDETERMINED}
+
+
+def test_user_rules_go_first() -> None:
+    rules = load_rules(HEAD + 'patterns = ["mailbox full"]\n', "my.toml")
+    verdict = Classifier(rules).classify("552 5.2.2 mailbox full")
+    assert (verdict.reason, verdict.stage) == (Reason.POLICY, Stage.USER_RULE)
+    assert verdict.rule == "mine"
+    assert Classifier().classify("552 mailbox full").reason is Reason.MAILBOX_FULL
+
+
+def test_a_weak_user_rule_still_goes_first() -> None:
+    rules = load_rules(HEAD + 'confidence = 0.1\npatterns = ["full"]', "my.toml")
+    verdict = Classifier(rules).classify("552 5.2.2 mailbox full")
+    assert (verdict.rule, verdict.confidence) == ("mine", 0.1)
+
+
+def test_a_user_rule_sees_the_wrapping_too() -> None:
+    rules = load_rules(HEAD + 'patterns = ["mx7 example net ip said"]', "my.toml")
+    verdict = Classifier(rules).classify(
+        "host mx7.example.net[192.0.2.1] said: 552 mailbox full"
+    )
+    assert verdict.rule == "mine"
+
+
+@pytest.mark.parametrize(
+    ("condition", "text", "provider", "hit"),
+    [
+        ('providers = ["example.net"]', "550 blorp", "mx.example.net", True),
+        ('providers = ["example.net"]', "550 blorp", "badexample.net", False),
+        ('providers = ["example.net"]', "550 blorp", "", False),
+        ('providers = ["Yahoo"]', "550 blorp", "yahoo", True),
+        ('only = "transient"', "450 blorp", "", True),
+        ('only = "transient"', "550 blorp", "", False),
+        ('only = "permanent"', "blorp", "", False),
+        (
+            'commands = ["rcpt"]',
+            AT_RCPT,
+            "",
+            1,
+        ),
+        (
+            'commands = ["data"]',
+            AT_RCPT,
+            "",
+            0,
+        ),
+    ],
+)
+def test_conditions(condition: str, text: str, provider: str, hit: bool) -> None:
+    rules = load_rules(f'{HEAD}patterns = ["blorp"]\n{condition}', "my.toml")
+    verdict = Classifier(rules).classify(text, provider=provider)
+    assert (verdict.rule == "mine") is bool(hit)
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("rule = [", ["my.toml", "not TOML"]),
+        ("rule = 3", ["my.toml"]),
+        ("x = 1", ["my.toml", "unknown field `x`"]),
+        ('[[rule]]\nname = "a"', ["my.toml", "'a'", "reason"]),
+        (
+            '[[rule]]\nname = "a"\nreason = "nope"\npatterns = ["b"]',
+            ["my.toml", "'a'", "nope"],
+        ),
+        (HEAD + "patterns = []", ["'mine'", "needs a pattern"]),
+        (HEAD + 'patterns = ["a"]\nspeed = 1', ["'mine'", "speed"]),
+        (HEAD + 'patterns = ["a"]\nconfidence = 2.0', ["'mine'", "confidence"]),
+        (HEAD + 'patterns = ["a"]\ncommands = ["quit"]', ["'mine'", "quit"]),
+        (HEAD + 'patterns = ["a"]\nonly = "unknown"', ["'mine'", "only"]),
+        (HEAD + 'patterns = ["(a+)+"]', ["'mine'", "not linear-time"]),
+        (HEAD + 'patterns = ["a", "a b"]', ["'mine'", "unreachable"]),
+        (
+            HEAD
+            + 'patterns = ["a b"]\n'
+            + HEAD.replace("mine", "b")
+            + 'patterns = ["a (b|b c)"]',
+            ["'b'", "unreachable", "'mine'"],
+        ),
+        (
+            HEAD + 'patterns = ["a b"]\n' + HEAD + 'patterns = ["c d"]',
+            ["'mine'", "duplicate name"],
+        ),
+        (
+            HEAD + 'patterns = ["blorp"]\nexamples = ["550 zork"]',
+            ["'mine'", "example", "zork"],
+        ),
+        (HEAD.replace("mine", " ") + 'patterns = ["a"]', ["needs a name"]),
+    ],
+)
+def test_bad_rules_are_refused_by_name(toml: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_rules(toml, "my.toml")
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_oversized_files_are_refused() -> None:
+    with pytest.raises(ConfigError, match="longer than"):
+        load_rules("#" * (MAX_FILE_LENGTH + 1), "my.toml")
+    with pytest.raises(ConfigError, match="more than"):
+        load_rules("[[rule]]\n" * 2_001, "my.toml")
+    with pytest.raises(ConfigError, match=r"my\.toml"):
+        load_rules("x = " + "[" * 5_000, "my.toml")
+
+
+def test_a_narrower_rule_does_not_make_a_later_one_unreachable() -> None:
+    narrow = HEAD + 'patterns = ["blorp"]\nonly = "transient"\n'
+    wide = HEAD.replace("mine", "wide") + 'patterns = ["blorp"]\n'
+    rules = load_rules(narrow + wide, "my.toml")
+    assert [rule.only for rule in rules] == [Permanence.TRANSIENT, None]
+
+
+def test_check_lists_every_problem() -> None:
+    good = load_rules(HEAD + 'patterns = ["blorp"]', "my.toml")
+    assert check_rules(good) == []
+    again = tuple(msgspec.structs.replace(rule, origin="other") for rule in good)
+    problems = check_rules(good + again)
+    assert len(problems) == 2
+    assert "duplicate name" in problems[0]
+    assert "unreachable" in problems[1]
+
+
+def test_an_empty_file_has_no_rules() -> None:
+    assert load_rules("", "my.toml") == ()
