@@ -1,0 +1,21 @@
+"""Cells into slots into tallies, exactly; the theory of operation is in ``counter``."""
+
+from monitor.counting.columns import columns_of
+from monitor.counting.counter import Countable, Flush, InputPartition, PartitionCounter
+from monitor.counting.merge import LOUD_REFUSALS, Refusal, TallyMerger, refuse
+from monitor.counting.policy import CountingPolicy
+from monitor.counting.slot import Evidence
+
+__all__ = [
+    "LOUD_REFUSALS",
+    "Countable",
+    "CountingPolicy",
+    "Evidence",
+    "Flush",
+    "InputPartition",
+    "PartitionCounter",
+    "Refusal",
+    "TallyMerger",
+    "columns_of",
+    "refuse",
+]

@@ -1,0 +1,303 @@
+"""Counts one input partition so that kill -9 changes nothing.
+
+Theory of operation
+-------------------
+A partition's log is cut into *slots* by event time. What a slot holds is a pure
+function of the log: of each record's offset, Kafka timestamp and value, of nothing
+else. The *log time* is the largest Kafka timestamp so far. A slot takes events while
+the log time is less than the allowed lateness past its end; then it is closed, and
+what comes later for it is *late*. A copy of an event carries the same event time and
+so meets its original in the same slot, where its id is known. (An event that claims to
+be from the future counts at the time of its record, and a later copy counts again.)
+
+Since all that is a function of the log, a worker recovers by reading again, and by
+nothing else. The offset it commits is not the newest it has read but a *checkpoint*:
+a record r that set a new log time, so long ago that every slot which records before
+r may have touched is closed, and its final tally acknowledged. Whoever starts at r
+counts only slots that begin after r's time (plus the tolerance for fast clocks): no
+record before r touched those, so they come out whole, with the same ``first`` offset,
+equal to what the worker before it counted, and further along. The merge takes the
+longest prefix (``merge``), so zombies, retries and reordering change nothing.
+
+The ledger is kept by log time instead. Which events are late or twice is known in
+full only when every open slot is a whole one, which is the allowed lateness later;
+before that no ledger is written, and the checkpoint is old enough that the worker
+before it wrote those.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
+from monitor.counting.slot import Evidence, OpenSlot, Scrubber
+from monitor.events import Cell, Ledger, LedgerTally, Prefix, Tally
+
+#: Slots this far behind the newest are mostly read, so their ids are packed.
+SETTLE_AFTER_SLOTS = 3
+
+#: Checkpoints kept: one a slot. The oldest needed is from when the oldest open slot
+#: was the newest, ``MAX_OPEN_SLOTS`` and a few back at most.
+MAX_CHECKPOINTS = 2 * MAX_OPEN_SLOTS
+
+#: Earlier than any slot of any log.
+LONG_AGO = -(2**62)
+
+
+def _empty_ledger() -> Counter[str]:
+    return Counter(dict.fromkeys(Ledger.__struct_fields__, 0))
+
+
+class Countable(NamedTuple):
+    """One event as counting sees it.
+
+    ``columns`` come from ``columns_of``; without any the event is *excluded*: it never
+    reached a receiver. ``evidence`` says why a failed one failed.
+    """
+
+    event_id: str
+    event_time: float
+    cell: Cell
+    columns: tuple[int, ...]
+    evidence: Evidence | None = None
+
+
+class InputPartition(NamedTuple):
+    """Which log is counted, and for whom."""
+
+    fleet: str
+    topic: str
+    partition: int
+
+
+class Checkpoint(NamedTuple):
+    """A record that set a new log time; ``time`` is its Kafka timestamp."""
+
+    offset: int
+    time: float
+
+
+class _LedgerSlot:
+    """Running totals of one slot of log time."""
+
+    __slots__ = ("first", "to", "totals")
+
+    def __init__(self, offset: int) -> None:
+        self.first = offset
+        self.to = offset
+        self.totals = _empty_ledger()
+
+
+class Flush(NamedTuple):
+    """What one flush must get acknowledged, and the offset that may be committed then.
+
+    ``commit`` is ``None`` while no checkpoint is old enough. What a flush holds is not
+    said again: a counter whose flush was not acknowledged as a whole must be dropped,
+    for its next commit would cover what was lost.
+    """
+
+    tallies: tuple[Tally, ...]
+    ledgers: tuple[LedgerTally, ...]
+    position: int
+    commit: int | None
+
+
+class PartitionCounter:
+    """All open slots of one input partition.
+
+    Args:
+        policy: lengths of slots and lateness.
+        source: the log and its fleet.
+        position: the first offset that will be given.
+        from_log_start: nothing before ``position`` was ever counted, so every slot
+            is a whole one.
+        scrub: takes everything personal out of the replies kept as samples.
+    """
+
+    def __init__(
+        self,
+        policy: CountingPolicy,
+        source: InputPartition,
+        *,
+        position: int,
+        from_log_start: bool,
+        scrub: Scrubber,
+    ) -> None:
+        self.policy = policy
+        self._scrub = scrub
+        self.source = source
+        self.position = position
+        self.log_time = float("-inf")
+        self.replayed = _empty_ledger()
+        self.id_overflow = 0
+        self._whole_from = LONG_AGO if from_log_start else None
+        self._ledger_from = LONG_AGO
+        self._slots: dict[int, OpenSlot] = {}
+        self._ledgers: dict[int, _LedgerSlot] = {}
+        self._dirty: set[int] = set()
+        self._dirty_ledgers: set[int] = set()
+        self._checkpoints: deque[Checkpoint] = deque(maxlen=MAX_CHECKPOINTS)
+        self._log_slot = LONG_AGO
+        self._written = _empty_ledger()
+
+    @property
+    def totals(self) -> Counter[str]:
+        """The ledger since this counter began, replayed records left out."""
+        return sum((entry.totals for entry in self._ledgers.values()), self._written)
+
+    @property
+    def open_slots(self) -> int:
+        """Slots held in memory."""
+        return len(self._slots)
+
+    @property
+    def remembered_ids(self) -> int:
+        """Event ids held in memory."""
+        return sum(len(slot.ids) for slot in self._slots.values())
+
+    @property
+    def replaying(self) -> bool:
+        """True until the ledger is kept, that is while events are read again."""
+        return self._log_slot < self._ledger_from or self._whole_from is None
+
+    def record(
+        self,
+        offset: int,
+        kafka_time: float,
+        events: Sequence[Countable],
+        invalid: int = 0,
+    ) -> None:
+        """Take the record at ``offset``: its countable events and its invalid parts.
+
+        Offsets must rise; a record without events and invalid parts is *ignored*.
+        """
+        assert offset >= self.position, "records must be given in log order"
+        self._advance(offset, kafka_time)
+        self.position = offset + 1
+        ledger = self._ledger(offset)
+        ledger["records"] += 1
+        ledger["invalid"] += invalid
+        ledger["ignored"] += not events and not invalid
+        for event in events:
+            ledger["events"] += 1
+            ledger[self._count(offset, kafka_time, event, ledger)] += 1
+
+    def flush(self) -> Flush:
+        """Everything that changed since the last flush, oldest slot first."""
+        tallies = tuple(self._tally(slot) for slot in sorted(self._dirty))
+        ledgers = tuple(
+            self._ledger_tally(slot) for slot in sorted(self._dirty_ledgers)
+        )
+        self._dirty.clear()
+        self._dirty_ledgers.clear()
+        self._close()
+        return Flush(tallies, ledgers, self.position, self._committable())
+
+    def committed(self, offset: int) -> None:
+        """A commit at ``offset`` was acknowledged: forget what is older."""
+        while self._checkpoints and self._checkpoints[0].offset < offset:
+            self._checkpoints.popleft()
+
+    def _advance(self, offset: int, kafka_time: float) -> None:
+        """Move the log time, and lay a checkpoint where a new slot of it begins."""
+        if kafka_time < self.log_time:
+            return
+        self.log_time = kafka_time
+        slot = self.policy.slot_of(kafka_time)
+        if self._whole_from is None:
+            self._whole_from = self.policy.first_whole_slot(kafka_time)
+            self._ledger_from = self.policy.first_whole_ledger(kafka_time)
+        if slot > self._log_slot:
+            self._log_slot = slot
+            self._checkpoints.append(Checkpoint(offset, kafka_time))
+            cold = self._slots.get(slot - SETTLE_AFTER_SLOTS)
+            if cold is not None:
+                cold.ids.settle()
+
+    def _ledger(self, offset: int) -> Counter[str]:
+        """The totals that the record at ``offset`` belongs to."""
+        if self._log_slot < self._ledger_from:
+            return self.replayed
+        ledger = self._ledgers.get(self._log_slot)
+        if ledger is None:
+            ledger = self._ledgers[self._log_slot] = _LedgerSlot(offset)
+        ledger.to = offset + 1
+        self._dirty_ledgers.add(self._log_slot)
+        return ledger.totals
+
+    def _count(
+        self, offset: int, kafka_time: float, event: Countable, ledger: Counter[str]
+    ) -> str:
+        """Put one event where it belongs; returns the ledger's name for that."""
+        event_id, event_time, cell, columns, evidence = event
+        future = event_time > kafka_time + self.policy.future_tolerance_seconds
+        index = self.policy.slot_of(kafka_time if future else event_time)
+        if index < self.policy.first_open_slot(self.log_time):
+            return "late"
+        assert self._whole_from is not None
+        if index < self._whole_from:
+            assert self.replaying, "an open slot is not whole, yet the ledger is kept"
+            return "counted"
+        slot = self._slots.get(index)
+        if slot is None:
+            slot = self._slots[index] = OpenSlot(offset, self._scrub)
+        overflow = slot.ids.overflow
+        if not slot.ids.add(event_id):
+            return "duplicates"
+        self.id_overflow += slot.ids.overflow - overflow
+        if not columns:
+            return "excluded"
+        ledger["folded"] += slot.count(cell, columns)
+        ledger["future"] += future
+        if evidence is not None:
+            slot.note(cell, evidence)
+        slot.to = offset + 1
+        self._dirty.add(index)
+        return "counted"
+
+    def _tally(self, index: int) -> Tally:
+        slot = self._slots[index]
+        cells, counts = slot.matrix()
+        return Tally(
+            prefix=self._prefix(index, slot.first, slot.to),
+            cells=cells,
+            counts=counts,
+            reasons=slot.reasons(),
+        )
+
+    def _ledger_tally(self, index: int) -> LedgerTally:
+        ledger = self._ledgers[index]
+        return LedgerTally(
+            prefix=self._prefix(index, ledger.first, ledger.to),
+            ledger=Ledger(**ledger.totals),
+        )
+
+    def _prefix(self, index: int, first: int, to: int) -> Prefix:
+        return Prefix(
+            fleet=self.source.fleet,
+            topic=self.source.topic,
+            partition=self.source.partition,
+            slot=index,
+            first=first,
+            to=to,
+            watermark=self.log_time,
+        )
+
+    def _close(self) -> None:
+        """Drop slots that take no more events; their final tally is in this flush."""
+        if not self._slots and not self._ledgers:
+            return
+        first_open = self.policy.first_open_slot(self.log_time)
+        for index in [index for index in self._slots if index < first_open]:
+            del self._slots[index]
+        for index in [index for index in self._ledgers if index < self._log_slot]:
+            self._written += self._ledgers.pop(index).totals
+
+    def _committable(self) -> int | None:
+        """The newest checkpoint before which nothing is open or unwritten."""
+        best = None
+        for checkpoint in self._checkpoints:
+            if self.policy.first_whole_ledger(checkpoint.time) > self._log_slot:
+                break
+            best = checkpoint.offset
+        return best

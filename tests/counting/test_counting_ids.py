@@ -1,0 +1,61 @@
+"""Remembered event ids: a plain set, whenever they are packed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.counting.ids import SeenIds
+
+#: Few texts, so that many are copies; some that only look alike.
+IDS = st.one_of(
+    st.integers(0, 30).map(str), st.sampled_from(["", " ", "a", "A", "é", "é"])
+)
+STEPS = st.lists(st.one_of(IDS, st.none()), max_size=80)
+
+
+@given(STEPS)
+def test_settling_at_any_time_changes_no_answer(steps: list[str | None]) -> None:
+    ids, plain = SeenIds(limit=1000), set[str]()
+    for step in steps:
+        if step is None:
+            ids.settle()
+            continue
+        assert ids.add(step) == (step not in plain)
+        plain.add(step)
+        assert len(ids) == len(plain)
+    assert ids.overflow == 0
+
+
+@given(STEPS, st.integers(0, 10))
+def test_over_the_limit_ids_are_let_through_and_counted(
+    steps: list[str | None], limit: int
+) -> None:
+    ids, known, overflow = SeenIds(limit), set[str](), 0
+    for step in steps:
+        if step is None:
+            ids.settle()
+        elif step in known:
+            assert not ids.add(step)
+        else:
+            assert ids.add(step), "an event counted twice is better than one lost"
+            if len(known) < limit:
+                known.add(step)
+            else:
+                overflow += 1
+        assert ids.overflow == overflow
+        assert len(ids) == len(known)
+
+
+def test_a_hundred_thousand_ids_are_told_apart() -> None:
+    ids = SeenIds(limit=1_000_000)
+    for start in range(0, 100_000, 20_000):
+        assert all(ids.add(f"event-{n}") for n in range(start, start + 20_000))
+        ids.settle()
+    assert not any(ids.add(f"event-{n}") for n in range(0, 100_000, 7))
+    assert ids.add("event-100000")
+
+
+def test_settling_nothing_is_nothing() -> None:
+    ids = SeenIds(limit=10)
+    ids.settle()
+    assert len(ids) == 0
+    assert ids.add("a")
