@@ -98,7 +98,7 @@ class Worker:
             )
             self.ingest.connect(self._producer, dead_letters)
             await self._serve(stack)
-            await self._work(dead_letters)
+            await self._work()
         log.info("stopped")
         return 0
 
@@ -117,14 +117,14 @@ class Worker:
         watchdog.start()
         stack.callback(watchdog.stop)
 
-    async def _work(self, dead_letters: DeadLetters) -> None:
+    async def _work(self) -> None:
         """Run Faust and our loops until a stop is asked for, or one of them fails."""
         with tempfile.TemporaryDirectory(prefix="bouncemon-") as directory:
             app = make_member(self.settings, self.ingest, directory)
             app.on_partitions_assigned.connect(self._assigned)
             await app.start()
             tasks = [
-                asyncio.create_task(self._flush_forever(dead_letters), name="flush"),
+                asyncio.create_task(self._flush_until_stopped(), name="flush"),
                 asyncio.create_task(self._beat_forever(app), name="beat"),
                 asyncio.create_task(self._stopped(), name="stop"),
             ]
@@ -151,13 +151,18 @@ class Worker:
     async def _end(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
         """Stop in the order of the river, and not for ever."""
         log.info("stopping")
-        for task in (*tasks, *self.owners.values()):
+        flushing, *others = tasks
+        for task in (*others, *self.owners.values()):
             task.cancel()
-        await asyncio.gather(*tasks, *self.owners.values(), return_exceptions=True)
-        with suppress(TimeoutError, KafkaError):
+        with suppress(TimeoutError, KafkaError, BrokerError):
             async with asyncio.timeout(STOP_SECONDS):
-                await self.ingest.flush()
+                # Never cut a flush off: what it holds is in no counter any more.
+                await asyncio.wait([flushing])
+                if not self.ingest.cut_off:
+                    await self.ingest.flush()
                 await app.stop()
+        flushing.cancel()
+        await asyncio.gather(*tasks, *self.owners.values(), return_exceptions=True)
 
     async def _assigned(self, _: faust.App, assigned: set[TP], **__: object) -> None:
         """Partitions were dealt: keep our counters, own the fleets that are ours."""
@@ -182,15 +187,13 @@ class Worker:
         )
         await owner.run(self._producer)
 
-    async def _flush_forever(self, dead_letters: DeadLetters) -> None:
-        assert self._producer is not None
+    async def _flush_until_stopped(self) -> None:
         wanted = pause = self.settings.counting.flush_milliseconds / 1000
-        while True:
+        while not self.health.stopping:
             await asyncio.sleep(pause)
             started = clock.monotonic()
             try:
                 await self.ingest.flush()
-                await dead_letters.flush(self._producer)
             except KafkaError as error:
                 raise BrokerError(f"tallies were not acknowledged: {error}") from error
             # While a backlog is read a flush is long: leave the loop to the counting.

@@ -18,6 +18,7 @@ from faust.types import TP
 
 from monitor.classify import scrub
 from monitor.counting import CountingPolicy, Flush, InputPartition, PartitionCounter
+from monitor.errors import BrokerError
 from monitor.events import LedgerTally, Tally
 from monitor.pipeline import Ingest
 from monitor.service import clock
@@ -69,6 +70,7 @@ class IngestService:
         self._metrics = metrics
         self._committable: dict[TP, int] = {}
         self._holes: dict[TP, tuple[int, int]] = {}
+        self.cut_off = False
         self._flushing = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
         self._dead_letters: DeadLetters | None = None
@@ -83,18 +85,36 @@ class IngestService:
         counter = self.counters.get(tp)
         if counter is None:
             assert committed is not None, "the transport commits before it opens"
+            if committed < log_start:
+                self._lost(tp, committed, log_start)
             position = max(committed, log_start)
-            counter = PartitionCounter(
-                self._policy,
-                InputPartition(self._inputs[tp.topic].fleet, tp.topic, tp.partition),
-                position=position,
-                from_log_start=committed <= log_start,
-                scrub=scrub,
-            )
-            self.counters[tp] = counter
+            # At the log's start nothing was counted before; behind a cut, much was.
+            counter = self._counter(tp, position, from_log_start=committed == log_start)
             self.progress_at[tp] = clock.monotonic()
             log.info("counting", topic=tp.topic, partition=tp.partition, at=position)
         return counter.position
+
+    def _counter(self, tp: TP, position: int, from_log_start: bool) -> PartitionCounter:
+        """A new counter of a partition, in place of any other."""
+        self.counters[tp] = PartitionCounter(
+            self._policy,
+            InputPartition(self._inputs[tp.topic].fleet, tp.topic, tp.partition),
+            position=position,
+            from_log_start=from_log_start,
+            scrub=scrub,
+        )
+        return self.counters[tp]
+
+    def _lost(self, tp: TP, first_missing: int, next_there: int) -> None:
+        """Say, loudly, that retention was shorter than our outage."""
+        self._metrics.log_gaps.inc()
+        log.error(
+            "records were deleted before they were counted",
+            topic=tp.topic,
+            partition=tp.partition,
+            first_missing=first_missing,
+            missing=next_there - first_missing,
+        )
 
     def expelled(self) -> None:
         """The consumer group threw this worker out, and it will join again."""
@@ -163,21 +183,8 @@ class IngestService:
         if self._holes.get(tp) != hole:
             self._holes[tp] = hole
             return counter.position
-        self._metrics.log_gaps.inc()
-        log.error(
-            "records were deleted before they were counted",
-            topic=tp.topic,
-            partition=tp.partition,
-            first_missing=counter.position,
-            missing=batch.start - counter.position,
-        )
-        self.counters[tp] = PartitionCounter(
-            self._policy,
-            counter.source,
-            position=batch.start,
-            from_log_start=False,
-            scrub=scrub,
-        )
+        self._lost(tp, counter.position, batch.start)
+        self._counter(tp, batch.start, from_log_start=False)
         return None
 
     async def drain(self) -> None:
@@ -186,23 +193,40 @@ class IngestService:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write every slot that changed, and wait until all of it is acknowledged."""
+        """Write every slot that changed, and wait until all of it is acknowledged.
+
+        Raises:
+            BrokerError: an earlier flush was cut off. What it held is in no counter any
+                more, so nothing may be committed behind it: the worker must end, and
+                the next one counts it anew.
+        """
         async with self._flushing:
-            started = clock.monotonic()
-            flushes: dict[TP, Flush] = {}
-            acks: list[asyncio.Future[object]] = []
-            for tp, counter in list(self.counters.items()):
-                flushes[tp] = counter.flush()
-                acks += await self._send(flushes[tp])
-                # Batches are counted between two partitions' flushes.
-                await asyncio.sleep(0)
-            await asyncio.gather(*acks)
-            for tp, flushed in flushes.items():
-                if flushed.commit is not None:
-                    self._committable[tp] = flushed.commit
-            if acks:
-                self._metrics.flush_seconds.observe(clock.monotonic() - started)
-                self._metrics.tallies.labels(TallyResult.SENT).inc(len(acks))
+            if self.cut_off:
+                raise BrokerError("a flush was cut off; only a restart can recount it")
+            self.cut_off = True
+            await self._flush()
+            self.cut_off = False
+
+    async def _flush(self) -> None:
+        assert self._producer is not None
+        assert self._dead_letters is not None
+        started = clock.monotonic()
+        # First, since a commit must not overtake them either.
+        await self._dead_letters.flush(self._producer)
+        flushes: dict[TP, Flush] = {}
+        acks: list[asyncio.Future[object]] = []
+        for tp, counter in list(self.counters.items()):
+            flushes[tp] = counter.flush()
+            acks += await self._send(flushes[tp])
+            # Batches are counted between two partitions' flushes.
+            await asyncio.sleep(0)
+        await asyncio.gather(*acks)
+        for tp, flushed in flushes.items():
+            if flushed.commit is not None:
+                self._committable[tp] = flushed.commit
+        if acks:
+            self._metrics.flush_seconds.observe(clock.monotonic() - started)
+            self._metrics.tallies.labels(TallyResult.SENT).inc(len(acks))
 
     async def _send(self, flush: Flush) -> list[asyncio.Future[object]]:
         """Hand a flush to the producer; the futures are its acknowledgements."""

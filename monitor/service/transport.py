@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-Faust spends 190 microseconds on an event: a message, an event, four tasks, a queue, an
-acknowledgement each. Its membership, rebalancing, flow control and commit loop are
-what we want of it, so ``BatchConsumer`` keeps those and takes the records of the
-*batch topics* out of the stream before any of that exists, in ``getmany``.
+Faust makes a message, an event, four tasks and an acknowledgement of each record. Its
+membership, rebalancing, flow control and commit loop are what we want of it, so
+``BatchConsumer`` keeps those and takes the records of the *batch topics* out of the
+stream before any of the rest exists, in ``getmany``.
 
 Two hooks below it make a batch cheap: ``PartitionRecords`` of aiokafka builds no object
 a record for those topics, only three lists; and the committed offset of a partition is

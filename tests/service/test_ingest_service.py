@@ -4,10 +4,12 @@ import asyncio
 import json
 
 import pytest
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from monitor.classify import Classifier
 from monitor.counting import CountingPolicy
+from monitor.errors import BrokerError
 from monitor.pipeline import Ingest
 from monitor.providers import ProviderMatcher
 from monitor.service.deadletter import DeadLetters
@@ -132,8 +134,56 @@ def test_a_counter_survives_a_rebalance_and_goes_with_the_partition(rig: Rig) ->
     assert rig.open(committed=3) == 3
 
 
-def test_a_commit_that_was_cut_off_starts_at_the_log(rig: Rig) -> None:
+def test_a_commit_before_the_log_starts_behind_the_hole_and_says_so(rig: Rig) -> None:
     assert rig.open(committed=3, log_start=7) == 7
+    assert rig.metric("bouncemon_log_gaps_total") == 1
+    assert rig.service.counters[INPUT].replaying
+
+
+class _DyingProducer:
+    """Loses its broker after so many records."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+        self.sent = 0
+
+    async def send(self, *_: object, **__: object) -> "asyncio.Future[None]":
+        if self.sent == self.left:
+            raise KafkaError("gone")
+        self.sent += 1
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+def test_after_a_flush_that_was_cut_off_nothing_is_written_or_committed(
+    rig: Rig,
+) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 1500))
+    rig.service._producer = _DyingProducer(3)
+
+    async def story() -> None:
+        with pytest.raises(KafkaError):
+            await rig.service.flush()
+        assert rig.service.cut_off
+        with pytest.raises(BrokerError, match="cut off"):
+            await rig.service.flush()
+
+    asyncio.run(story())
+    assert rig.service.committable(INPUT) is None
+
+
+def test_a_whole_flush_offers_the_checkpoint_that_it_covers(rig: Rig) -> None:
+    rig.open()
+    rig.service.take(INPUT, batch(0, 1500))
+    rig.service._producer = producer = _DyingProducer(10_000)
+    asyncio.run(rig.service.flush())
+    assert producer.sent == 150 + 150
+    # A slot of ten seconds each, and what lies before the committed record is closed.
+    offset = rig.service.committable(INPUT)
+    assert offset is not None
+    assert 1500 - 600 - 60 - 40 <= offset <= 1500 - 600 - 60
 
 
 def test_dead_letters_are_limited_by_reason(rig: Rig) -> None:
