@@ -38,8 +38,8 @@ from monitor.throttle import Governor, Ruling, Step, ThrottlePolicy
 
 Key = TypeVar("Key")
 
-#: Outcomes whose reply says something about the cause.
-FAILURES = frozenset({Outcome.DEFERRED, Outcome.BOUNCED})
+#: Nine events in ten are these; looked up once.
+_DELIVERED = columns_of(Outcome.DELIVERED, None)
 
 
 class Ingested(NamedTuple):
@@ -86,24 +86,26 @@ class Ingest:
         return Ingested([self._countable(event) for event in events], invalid)
 
     def _countable(self, event: DeliveryEvent) -> Countable:
-        _bump(self.stats.outcomes, (event.source, event.outcome.value))
+        outcome = event.outcome
+        _bump(self.stats.outcomes, (event.source, outcome))
         provider = self._providers.match(event.recipient_domain, event.mx_host)
         cell = Cell(
             provider, event.source_ip, event.campaign, event.tenant, event.segment
         )
+        columns: tuple[int, ...] = ()
+        evidence = None
+        # By identity: this is the hot path, and enums hash and compare slowly.
         if not event.counts_to_rate:
-            return Countable(event.event_id, event.event_time, cell, ())
-        if event.outcome not in FAILURES:
-            columns = columns_of(event.outcome, None)
-            return Countable(event.event_id, event.event_time, cell, columns)
-        verdict = self._verdict(event, provider)
-        return Countable(
-            event.event_id,
-            event.event_time,
-            cell,
-            columns_of(event.outcome, verdict),
-            Evidence(verdict.reason, event.diagnostic),
-        )
+            pass
+        elif outcome is Outcome.DELIVERED:
+            columns = _DELIVERED
+        elif outcome is Outcome.DEFERRED or outcome is Outcome.BOUNCED:
+            verdict = self._verdict(event, provider)
+            columns = columns_of(outcome, verdict)
+            evidence = Evidence(verdict.reason, event.diagnostic)
+        else:
+            columns = columns_of(outcome, None)
+        return Countable(event.event_id, event.event_time, cell, columns, evidence)
 
     def _verdict(self, event: DeliveryEvent, provider: str) -> Verdict:
         verdict = self._classifier.classify(
@@ -113,7 +115,7 @@ class Ingest:
             provider,
             event.provider_class,
         )
-        _bump(self.stats.verdicts, (verdict.bounce_class.value, verdict.reason.value))
+        _bump(self.stats.verdicts, (verdict.bounce_class, verdict.reason))
         return verdict
 
 

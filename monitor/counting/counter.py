@@ -138,6 +138,7 @@ class PartitionCounter:
         self._dirty_ledgers: set[int] = set()
         self._checkpoints: deque[Checkpoint] = deque(maxlen=MAX_CHECKPOINTS)
         self._log_slot = LONG_AGO
+        self._first_open = LONG_AGO
         self._written = _empty_ledger()
 
     @property
@@ -172,14 +173,15 @@ class PartitionCounter:
         Offsets must rise; a record without events and invalid parts is *ignored*.
         """
         assert offset >= self.position, "records must be given in log order"
-        self._advance(offset, kafka_time)
+        if kafka_time >= self.log_time:
+            self._advance(offset, kafka_time)
         self.position = offset + 1
         ledger = self._ledger(offset)
         ledger["records"] += 1
         ledger["invalid"] += invalid
         ledger["ignored"] += not events and not invalid
+        ledger["events"] += len(events)
         for event in events:
-            ledger["events"] += 1
             ledger[self._count(offset, kafka_time, event, ledger)] += 1
 
     def flush(self) -> Flush:
@@ -200,9 +202,8 @@ class PartitionCounter:
 
     def _advance(self, offset: int, kafka_time: float) -> None:
         """Move the log time, and lay a checkpoint where a new slot of it begins."""
-        if kafka_time < self.log_time:
-            return
         self.log_time = kafka_time
+        self._first_open = self.policy.first_open_slot(kafka_time)
         slot = self.policy.slot_of(kafka_time)
         if self._whole_from is None:
             self._whole_from = self.policy.first_whole_slot(kafka_time)
@@ -230,9 +231,10 @@ class PartitionCounter:
     ) -> str:
         """Put one event where it belongs; returns the ledger's name for that."""
         event_id, event_time, cell, columns, evidence = event
-        future = event_time > kafka_time + self.policy.future_tolerance_seconds
-        index = self.policy.slot_of(kafka_time if future else event_time)
-        if index < self.policy.first_open_slot(self.log_time):
+        policy = self.policy
+        future = event_time > kafka_time + policy.future_tolerance_seconds
+        index = policy.slot_of(kafka_time if future else event_time)
+        if index < self._first_open:
             return "late"
         assert self._whole_from is not None
         if index < self._whole_from:

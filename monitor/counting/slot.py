@@ -95,10 +95,14 @@ class OpenSlot:
 
     def matrix(self) -> tuple[tuple[Cell, ...], bytes]:
         """Cells in order of appearance, and their counts as little-endian int32."""
-        counts = np.zeros((len(self._cells), len(COLUMNS)), dtype="<i4")
+        width = len(COLUMNS)
+        # A plain list: three columns an entry are too few for an array to pay.
+        flat = [0] * (len(self._cells) * width)
         for (cell, columns), number in self._counts.items():
-            counts[self._cells[cell], columns] += number
-        return tuple(self._cells), counts.tobytes()
+            row = self._cells[cell] * width
+            for column in columns:
+                flat[row + column] += number
+        return tuple(self._cells), np.array(flat, dtype="<i4").tobytes()
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """The evidence so far."""
