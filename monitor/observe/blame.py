@@ -65,6 +65,9 @@ REFITS = 6
 #: A cause with less of the excess than this is not one.
 LEAST_SHARE = 0.05
 
+#: The rest of a cause is normal up to so many standard deviations above expectation.
+REST_DEVIATIONS = 3.0
+
 #: Leaves without expected failures would make every failure an infinite surprise.
 _LEAST_EXPECTED = 1e-6
 
@@ -138,7 +141,8 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
             break
         place = values.index(max(values))
         chosen, best = _pruned(trials[place], fits[place], leaves)
-    return _causes(chosen, best, leaves)
+    chosen = _narrowed(chosen, groupings, leaves, cv)
+    return _causes(chosen, _fit(chosen, leaves), leaves)
 
 
 class _Grouping:
@@ -236,6 +240,37 @@ def _pruned(
         if fit.value - without.value < LEAST_GAIN:
             return _pruned(rest, without, leaves)
     return chosen, fit
+
+
+def _narrowed(
+    chosen: list[_Candidate], groupings: list[_Grouping], leaves: Leaves, cv: float
+) -> list[_Candidate]:
+    """Replace a cause by a part of it, where the rest of it is as it should be.
+
+    A dimension with few values has a low price, so early on a tenant may be named for
+    what one of its campaigns does. Whoever is named is throttled, and the innocent
+    rest of a tenant must not be. Should the rest turn out bad, the incident widens.
+    Combinations stay as they are: most of a pair's mail is often of one campaign.
+    """
+    kept = list(chosen)
+    for number, cause in enumerate(chosen):
+        if len(cause.dimensions) != 1:
+            continue
+        expected = _fit(kept[:number] + kept[number + 1 :], leaves).expected
+        for part in _finalists(groupings, leaves, expected, cv):
+            rest = cause.leaves & ~part.leaves
+            inside = not (part.leaves & ~cause.leaves).any()
+            alike = inside and len(part.dimensions) == 1 and rest.any()
+            if alike and _normal(leaves.failed[rest], expected[rest]):
+                kept[number] = part
+                break
+    return kept
+
+
+def _normal(failed: Floats, expected: Floats) -> bool:
+    """True when the failures are no more than chance makes of what is expected."""
+    normal = float(expected.sum())
+    return bool(failed.sum() <= normal + REST_DEVIATIONS * np.sqrt(max(normal, 1.0)))
 
 
 def _causes(chosen: list[_Candidate], fit: _Fit, leaves: Leaves) -> list[Cause]:

@@ -134,3 +134,20 @@ def test_what_is_a_trifle_beside_the_rest_waits_for_its_turn() -> None:
     fleet.bad(6.0, campaign=4)
     fleet.bad(8.0, provider=3)
     assert names(search(fleet.leaves())) == {((PROVIDER, 3),), ((CAMPAIGN, 4),)}
+
+
+def test_a_tenant_is_not_blamed_for_one_of_its_campaigns() -> None:
+    # Tenant 4 has campaigns 0-9; campaign 3 is bad, the others have some bad luck.
+    codes = np.array(
+        [[p, 0, c, 4 if c < 10 else 5, 0] for c in range(60) for p in (0, 1)]
+    )
+    expected = np.full(len(codes), 0.7)
+    failed = np.full(len(codes), 0.7)
+    tenant, campaign = codes[:, 3] == 4, codes[:, 2] == 3
+    failed[tenant] = 1.2
+    failed[campaign] = 12.0
+    (cause,) = search(Leaves(codes, failed, expected))
+    assert (cause.dimensions, cause.codes) == ((2,), (3,))
+    failed[tenant] = 12.0
+    (wide,) = search(Leaves(codes, failed, expected))
+    assert (wide.dimensions, wide.codes) == ((3,), (4,))
