@@ -33,6 +33,7 @@ _FAR = (
     " smtp error from remote mail server after ",
     " while talking to ",
     " did not like our ",
+    " result wait with ",
 )
 _WEAK = (
     " returned ",
@@ -44,8 +45,14 @@ _WEAK = (
     " server replied ",
     " reason ",
 )
-# What follows a reply and is not of it, or only points to a page.
+# Behind this stands what the *sender's* host said when the receiver asked it.
+_NO_FURTHER = " sender address rejected "
+# What follows a reply and is not of it, or only points to a page; a 503 that stands
+# behind another reply is only what came of it.
 _CLOSERS = (
+    " 503 5.5.1 ",
+    " 503 5.5.2 ",
+    " 503 5.0.0 ",
     " in reply to ",
     " giving up on ",
     " delivery attempts ",
@@ -54,6 +61,8 @@ _CLOSERS = (
     " to learn more ",
     " for instructions ",
 )
+# Cox, Charter and others put "AUP#CODE" at the very end, behind a link.
+_TOKEN = " aup "
 _STEPS = (
     (" initial connection ", "connect"),
     (" initial server greeting ", "connect"),
@@ -75,6 +84,16 @@ _STEPS = (
     (" after end of data ", "data"),
     (" after data ", "data"),
     (" our final data ", "data"),
+)
+# One of these is in every step; most replies have none, and need no further look.
+_STEP_WORDS = (
+    " after ",
+    " our ",
+    " in reply ",
+    " initial ",
+    " to me ",
+    " my name ",
+    " rcpt to ",
 )
 _ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))
 # A reply head: a code, maybe with its enhanced status; or a status alone.
@@ -107,8 +126,10 @@ def unwrap(words: str, code: int = 0, status: str = "") -> Reply:
     Reply(text=' 550 5.1.1 no such user ', code=550, status='5.1.1', command='rcpt', \
 wrapped=True)
     """
-    start = _start(words)
+    start = _start(words.partition(_NO_FURTHER)[0] + " ")
     inner = _closed(words[start - 1 :] if start else words)
+    if len(inner) < len(words):
+        inner = _token_behind(words, inner)
     if len(inner) < _SHORTEST_INNER:
         inner = words
     own_code, own_status = _codes(inner)
@@ -146,6 +167,15 @@ def _closed(text: str) -> str:
     return text
 
 
+def _token_behind(words: str, text: str) -> str:
+    """The text with the receiver's token that stands behind a pointer to a page."""
+    at = words.rfind(_TOKEN)
+    if at < 0 or _TOKEN in text:
+        return text
+    token = words[at + len(_TOKEN) :].partition(" ")[0]
+    return f"{text}{_TOKEN[1:]}{token} " if token else text
+
+
 def _codes(text: str) -> tuple[int, str]:
     """The first reply code and the first enhanced status of a reply."""
     head = _HEAD.match(text)
@@ -179,9 +209,10 @@ def _headed(text: str, code: int, status: str) -> str:
 
 
 def _command(words: str) -> str:
-    for phrase, command in _STEPS:
-        if phrase in words:
-            return command
+    if any(word in words for word in _STEP_WORDS):
+        for phrase, command in _STEPS:
+            if phrase in words:
+                return command
     for phrase, command in _ENDS:
         if words.endswith(phrase):
             return command

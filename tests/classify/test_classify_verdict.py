@@ -189,7 +189,7 @@ def test_explain_tells_what_decided(classifier: Classifier) -> None:
     assert (told.reply_code, told.enhanced_status) == (550, "5.1.1")
     assert told.command == "rcpt"
     assert told.wrapped
-    assert told.origin == "generic/54-unknown.toml"
+    assert told.origin == "generic/39-unknown-plain.toml"
     assert "unknown" in told.pattern
 
 
