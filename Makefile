@@ -81,8 +81,9 @@ demo:
 	@echo "KAFKA=$(KAFKA): must be embedded or apache" >&2; exit 2
 endif
 
-bench: setup ## events per CPU-second beside the plainest program that could
-	@$(BIN)/python -m tests.bench $(ARGS)
+bench: $(BENCH_READY) ## events per CPU-second beside the plainest programs that could
+	@$(BIN)/python -m tests.kafka run -- \
+		$(BIN)/python -m tests.bench --broker {broker} $(ARGS)
 
 kafka: setup ## start a local Apache Kafka in the background, print its address
 	@$(BIN)/python -m tests.kafka start
