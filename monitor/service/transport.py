@@ -63,6 +63,10 @@ class BatchSink(Protocol):
     def expelled(self) -> None:
         """The group has thrown us out; called in the consumer's own thread."""
 
+    @property
+    def fenced(self) -> bool:
+        """True when this worker must not join the group again."""
+
     async def drain(self) -> None:
         """Partitions are about to be taken away: write what is counted."""
 
@@ -110,7 +114,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
         def expelled() -> None:
             self.consumer.sink.expelled()
-            forget()
+            # Who is fenced stays out: joining again would expel the other once more.
+            if not self.consumer.sink.fenced:
+                forget()
 
         # aiokafka calls this when the group does not know the member any more.
         coordinator.reset_generation = expelled
