@@ -66,7 +66,6 @@ class FleetOwner:
         report: OwnerReport,
     ) -> None:
         self.fleet = fleet
-        self.caught_up = False
         self._settings = settings
         self._policy = policy
         self._names = names
@@ -161,7 +160,6 @@ class FleetOwner:
                 mind,
                 outbox,
             )
-            self.caught_up = not batches or self._near_end(reader)
             if clock.monotonic() >= next_tick:
                 next_tick = clock.monotonic() + TICK_SECONDS
                 await self._tick(mind, outbox)
@@ -170,17 +168,6 @@ class FleetOwner:
                 next_snapshot = (
                     clock.monotonic() + self._settings.observe.snapshot_seconds
                 )
-
-    def _near_end(self, reader: AIOKafkaConsumer) -> bool:
-        """True when less than one poll is left of every partition."""
-        for tp in reader.assignment():
-            highwater = reader.highwater(tp)
-            position = reader._subscription.subscription.assignment.state_value(
-                tp
-            ).position
-            if highwater is not None and highwater - position > MAX_POLL_RECORDS:
-                return False
-        return True
 
     async def _tick(self, mind: FleetMind, outbox: Outbox) -> None:
         started = clock.monotonic()
