@@ -148,6 +148,16 @@ class Server:
         series: list[dict[str, Any]] = self.get("/api/v1/query", query=expr)["result"]
         return series
 
+    def query_range(self, expr: str, start: float, end: float) -> list[dict[str, Any]]:
+        """Return the series of a query over a time (epoch seconds), second by second.
+
+        Prometheus only.
+        """
+        series: list[dict[str, Any]] = self.get(
+            "/api/v1/query_range", query=expr, start=f"{start}", end=f"{end}", step="1s"
+        )["result"]
+        return series
+
     def rules(self) -> list[dict[str, Any]]:
         """Return all alert rules that are loaded; Prometheus only."""
         groups = self.get("/api/v1/rules", type="alert")["groups"]
