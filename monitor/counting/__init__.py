@@ -1,13 +1,15 @@
 """Cells into slots into tallies, exactly; the theory of operation is in ``counter``."""
 
+from monitor.counting.batch import Countable, CountBatch
 from monitor.counting.columns import columns_of
-from monitor.counting.counter import Countable, Flush, InputPartition, PartitionCounter
+from monitor.counting.counter import Flush, InputPartition, PartitionCounter
 from monitor.counting.merge import LOUD_REFUSALS, Refusal, TallyMerger, refuse
 from monitor.counting.policy import CountingPolicy
 from monitor.counting.slot import Evidence
 
 __all__ = [
     "LOUD_REFUSALS",
+    "CountBatch",
     "Countable",
     "CountingPolicy",
     "Evidence",

@@ -26,12 +26,13 @@ before it wrote those.
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from monitor.counting.batch import Countable, CountBatch, one_record
 from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
-from monitor.counting.slot import Evidence, OpenSlot, Scrubber
-from monitor.events import Cell, Ledger, LedgerTally, Prefix, Tally
+from monitor.counting.slot import OpenSlot, Scrubber
+from monitor.events import Ledger, LedgerTally, Prefix, Tally
 
 #: Slots this far behind the newest are mostly read, so their ids are packed.
 SETTLE_AFTER_SLOTS = 3
@@ -46,20 +47,6 @@ LONG_AGO = -(2**62)
 
 def _empty_ledger() -> Counter[str]:
     return Counter(dict.fromkeys(Ledger.__struct_fields__, 0))
-
-
-class Countable(NamedTuple):
-    """One event as counting sees it.
-
-    ``columns`` come from ``columns_of``; without any the event is *excluded*: it never
-    reached a receiver. ``evidence`` says why a failed one failed.
-    """
-
-    event_id: str
-    event_time: float
-    cell: Cell
-    columns: tuple[int, ...]
-    evidence: Evidence | None = None
 
 
 class InputPartition(NamedTuple):
@@ -168,21 +155,20 @@ class PartitionCounter:
         events: Sequence[Countable],
         invalid: int = 0,
     ) -> None:
-        """Take the record at ``offset``: its countable events and its invalid parts.
+        """Take a single record; see ``take``."""
+        self.take(one_record(offset, kafka_time, events, invalid))
 
-        Offsets must rise; a record without events and invalid parts is *ignored*.
+    def take(self, batch: CountBatch) -> None:
+        """Take records: their countable events and their invalid parts.
+
+        Offsets must rise. How the log is cut into batches changes nothing.
         """
-        assert offset >= self.position, "records must be given in log order"
-        if kafka_time >= self.log_time:
-            self._advance(offset, kafka_time)
-        self.position = offset + 1
-        ledger = self._ledger(offset)
-        ledger["records"] += 1
-        ledger["invalid"] += invalid
-        ledger["ignored"] += not events and not invalid
-        ledger["events"] += len(events)
-        for event in events:
-            ledger[self._count(offset, kafka_time, event, ledger)] += 1
+        if not batch.offsets:
+            return
+        assert batch.offsets[0] >= self.position, "records must be given in log order"
+        for stretch in self._stretches(batch):
+            self._take(stretch)
+        self.position = batch.offsets[-1] + 1
 
     def flush(self) -> Flush:
         """Everything that changed since the last flush, oldest slot first."""
@@ -200,6 +186,45 @@ class PartitionCounter:
         while self._checkpoints and self._checkpoints[0].offset < offset:
             self._checkpoints.popleft()
 
+    def _stretches(self, batch: CountBatch) -> Iterator[CountBatch]:
+        """Cut a batch where the log time enters a new slot, or closes an old one."""
+        slot_of, first_open_slot = self.policy.slot_of, self.policy.first_open_slot
+        log_slot, first_open = self._log_slot, self._first_open
+        top = max(batch.times)
+        begin, end = 0, len(batch.offsets)
+        if slot_of(top) > log_slot or first_open_slot(top) > first_open:
+            for place, time in enumerate(batch.times):
+                slot, oldest = slot_of(time), first_open_slot(time)
+                if slot > log_slot or oldest > first_open:
+                    log_slot, first_open = max(log_slot, slot), max(first_open, oldest)
+                    if place > begin:
+                        yield batch.part(begin, place)
+                    begin = place
+        yield batch.part(begin, end)
+
+    def _take(self, batch: CountBatch) -> None:
+        """Count a stretch in which neither ``_log_slot`` nor ``_first_open`` moves."""
+        if batch.times[0] >= self.log_time:
+            self._advance(batch.offsets[0], batch.times[0])
+        self.log_time = max(self.log_time, max(batch.times))
+        ledger = self._ledger(batch.offsets[0], batch.offsets[-1])
+        ledger["records"] += len(batch.offsets)
+        ledger["invalid"] += len(batch.invalid)
+        ledger["ignored"] += batch.ignored
+        ledger["events"] += len(batch.at)
+        if not batch.at:
+            return
+        slot = self.policy.slot_of(min(batch.event_times))
+        newest = max(batch.event_times)
+        tolerance = self.policy.future_tolerance_seconds
+        if (
+            self.policy.slot_of(newest) == slot
+            and newest <= min(batch.times) + tolerance
+        ):
+            self._count(slot, batch, None, ledger)
+        else:
+            self._count_scattered(batch, ledger)
+
     def _advance(self, offset: int, kafka_time: float) -> None:
         """Move the log time, and lay a checkpoint where a new slot of it begins."""
         self.log_time = kafka_time
@@ -215,47 +240,82 @@ class PartitionCounter:
             if cold is not None:
                 cold.ids.settle()
 
-    def _ledger(self, offset: int) -> Counter[str]:
-        """The totals that the record at ``offset`` belongs to."""
+    def _ledger(self, first: int, last: int) -> Counter[str]:
+        """The totals that the records from ``first`` to ``last`` belong to."""
         if self._log_slot < self._ledger_from:
             return self.replayed
         ledger = self._ledgers.get(self._log_slot)
         if ledger is None:
-            ledger = self._ledgers[self._log_slot] = _LedgerSlot(offset)
-        ledger.to = offset + 1
+            ledger = self._ledgers[self._log_slot] = _LedgerSlot(first)
+        ledger.to = last + 1
         self._dirty_ledgers.add(self._log_slot)
         return ledger.totals
 
-    def _count(
-        self, offset: int, kafka_time: float, event: Countable, ledger: Counter[str]
-    ) -> str:
-        """Put one event where it belongs; returns the ledger's name for that."""
-        event_id, event_time, cell, columns, evidence = event
+    def _count_scattered(self, batch: CountBatch, ledger: Counter[str]) -> None:
+        """Count events of several slots, or some that claim to be from the future."""
         policy = self.policy
-        future = event_time > kafka_time + policy.future_tolerance_seconds
-        index = policy.slot_of(kafka_time if future else event_time)
+        times = dict(zip(batch.offsets, batch.times, strict=True))
+        slots: dict[int, list[int]] = {}
+        future: set[int] = set()
+        for place, (offset, event_time) in enumerate(
+            zip(batch.at, batch.event_times, strict=True)
+        ):
+            kafka_time = times[offset]
+            if event_time > kafka_time + policy.future_tolerance_seconds:
+                future.add(place)
+                event_time = kafka_time
+            slots.setdefault(policy.slot_of(event_time), []).append(place)
+        for slot, places in slots.items():
+            counted = self._count(slot, batch, places, ledger)
+            ledger["future"] += len(future.intersection(counted))
+
+    def _count(
+        self,
+        index: int,
+        batch: CountBatch,
+        places: Sequence[int] | None,
+        ledger: Counter[str],
+    ) -> Sequence[int]:
+        """Put events of one slot where they belong; ``places`` ``None``: the batch's.
+
+        Returns the places of those that are in the slot's cells now.
+        """
+        everything = range(len(batch.at))
+        wanted = everything if places is None else places
         if index < self._first_open:
-            return "late"
+            ledger["late"] += len(wanted)
+            return ()
         assert self._whole_from is not None
         if index < self._whole_from:
             assert self.replaying, "an open slot is not whole, yet the ledger is kept"
-            return "counted"
+            ledger["counted"] += len(wanted)
+            return ()
         slot = self._slots.get(index)
         if slot is None:
-            slot = self._slots[index] = OpenSlot(offset, self._scrub)
+            slot = self._slots[index] = OpenSlot(batch.at[wanted[0]], self._scrub)
+        fresh = self._fresh(slot, batch, wanted)
+        ledger["duplicates"] += len(wanted) - len(fresh)
+        kept: Sequence[int] = fresh
+        if batch.excluded:
+            kept = [place for place in fresh if place not in batch.excluded]
+            ledger["excluded"] += len(fresh) - len(kept)
+        if kept:
+            ledger["counted"] += len(kept)
+            ledger["folded"] += _enter(slot, batch, kept)
+            self._dirty.add(index)
+        return kept
+
+    def _fresh(
+        self, slot: OpenSlot, batch: CountBatch, wanted: Sequence[int]
+    ) -> Sequence[int]:
+        """Those of the wanted events that the slot has not seen."""
+        ids = batch.event_ids
+        if len(wanted) < len(ids):
+            ids = [ids[place] for place in wanted]
         overflow = slot.ids.overflow
-        if not slot.ids.add(event_id):
-            return "duplicates"
+        new = slot.ids.add_all(ids)
         self.id_overflow += slot.ids.overflow - overflow
-        if not columns:
-            return "excluded"
-        ledger["folded"] += slot.count(cell, columns)
-        ledger["future"] += future
-        if evidence is not None:
-            slot.note(cell, evidence)
-        slot.to = offset + 1
-        self._dirty.add(index)
-        return "counted"
+        return wanted if new is None else [wanted[place] for place in new]
 
     def _tally(self, index: int) -> Tally:
         slot = self._slots[index]
@@ -303,3 +363,16 @@ class PartitionCounter:
                 break
             best = checkpoint.offset
         return best
+
+
+def _enter(slot: OpenSlot, batch: CountBatch, kept: Sequence[int]) -> int:
+    """Count events in their slot's cells; returns how many were folded."""
+    slot.to = batch.at[kept[-1]] + 1
+    if len(kept) == len(batch.at):
+        for place, evidence in batch.evidence.items():
+            slot.note(batch.keys[place], evidence)
+        return slot.count(batch.keys)
+    for place in kept:
+        if place in batch.evidence:
+            slot.note(batch.keys[place], batch.evidence[place])
+    return slot.count([batch.keys[place] for place in kept])

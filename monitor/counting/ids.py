@@ -6,6 +6,8 @@ allowed lateness. No filter with false positives is involved; two different ids 
 mistaken for one only if their 64-bit hashes agree, about 3e-10 for a slot of 100,000.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -43,6 +45,19 @@ class SeenIds:
             return True
         self._hot.add(number)
         return True
+
+    def add_all(self, event_ids: Sequence[str]) -> list[int] | None:
+        """Remember ids; returns the places of those that are new, ``None`` for all."""
+        numbers = set(map(hash, event_ids))
+        if (
+            len(numbers) == len(event_ids) <= self._limit - len(self)
+            and self._settled is None
+            and self._hot.isdisjoint(numbers)
+        ):
+            self._hot |= numbers
+            return None
+        new = [place for place, one in enumerate(event_ids) if self.add(one)]
+        return None if len(new) == len(event_ids) else new
 
     def settle(self) -> None:
         """Pack what was added so far; membership stays the same."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.counting import (
     Countable,
+    CountBatch,
     CountingPolicy,
     Evidence,
     Flush,
@@ -150,12 +151,36 @@ def make_counter(
 
 
 def feed(counter: PartitionCounter, entries: Iterable[Entry]) -> None:
-    """Give a counter the records that it has not read yet."""
+    """Give a counter the records that it has not read yet, in batches of any size."""
+    batch: list[Entry] = []
     for entry in entries:
         if entry.offset >= counter.position:
-            countables = [event.countable for event in entry.events]
-            seconds = entry.kafka_ms / 1000
-            counter.record(entry.offset, seconds, countables, entry.invalid)
+            batch.append(entry)
+            if entry.offset % 5 in (0, 1):
+                counter.take(as_batch(batch))
+                batch = []
+    counter.take(as_batch(batch))
+
+
+def as_batch(entries: Sequence[Entry]) -> CountBatch:
+    """Records and their events as columns."""
+    events = [(entry, event) for entry in entries for event in entry.events]
+    offsets = [entry.offset for entry in entries]
+    at = [entry.offset for entry, _ in events]
+    evidence = [event.countable.evidence for _, event in events]
+    return CountBatch(
+        offsets=offsets,
+        times=[entry.kafka_ms / 1000 for entry in entries],
+        at=offsets if at == offsets else at,
+        event_ids=[event.id for _, event in events],
+        event_times=[event.time_ms / 1000 for _, event in events],
+        keys=[(*event.cell, event.columns) for _, event in events],
+        evidence={place: one for place, one in enumerate(evidence) if one is not None},
+        excluded={
+            place for place, (_, event) in enumerate(events) if not event.columns
+        },
+        invalid=[entry.offset for entry in entries for _ in range(entry.invalid)],
+    )
 
 
 def written(flush: Flush) -> list[Tally | LedgerTally]:

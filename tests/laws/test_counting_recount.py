@@ -10,6 +10,7 @@ from tests.laws.counting_log import (
     Entry,
     Lengths,
     Sums,
+    as_batch,
     assert_equal,
     feed,
     make_counter,
@@ -144,3 +145,17 @@ def test_an_acknowledged_commit_changes_only_what_is_offered_next(
         assert mine == other
         if mine.commit is not None and data.draw(st.booleans()):
             told.committed(mine.commit)
+
+
+@given(logs_with_flushes())
+def test_how_the_log_is_cut_into_batches_changes_nothing(
+    case: tuple[Lengths, list[list[Entry]]],
+) -> None:
+    lengths, parts = case
+    whole, single = make_counter(lengths), make_counter(lengths)
+    for part in parts:
+        whole.take(as_batch(part))
+        for entry in part:
+            single.take(as_batch([entry]))
+        assert whole.flush() == single.flush()
+    assert whole.totals == single.totals
