@@ -70,7 +70,7 @@ def _exactness() -> tuple[Panel, ...]:
         ),
         graph(
             "Commit delay and flush",
-            "Age of the oldest record not committed, and time for a flush.",
+            "How long an offset that may be committed waits for it; time for a flush.",
             "s",
             Query("max(bouncemon_commit_delay_seconds)", "commit delay"),
             quantile(0.95, "bouncemon_flush_seconds")._replace(legend="flush p95"),
@@ -80,6 +80,39 @@ def _exactness() -> tuple[Panel, ...]:
             "Tallies per second: sent by ingest, then judged by the observer.",
             "ops",
             Query(per_second("bouncemon_tallies_total", "result"), "{{result}}"),
+        ),
+    )
+
+
+def _replies() -> tuple[Panel, ...]:
+    unknown = per_second(
+        "bouncemon_provider_replies_total", "provider", 'result="undetermined"'
+    )
+    replies = per_second("bouncemon_provider_replies_total", "provider")
+    hits = per_second("bouncemon_classify_lookups_total", matchers='result="hit"')
+    lookups = per_second("bouncemon_classify_lookups_total")
+    return (
+        graph(
+            "Replies without a known reason",
+            "Part of a provider's replies that no rule and no code explains.",
+            "percentunit",
+            Query(f"{unknown} / {replies}", "{{provider}}"),
+        ),
+        graph(
+            "Replies classified again from memory",
+            "Part of the replies whose verdict was in the classifier's caches.",
+            "percentunit",
+            Query(f"{hits} / {lookups}", "remembered"),
+        ),
+        graph(
+            "Rules of our own",
+            "Rules of the users' file in force, by worker; changes taken and refused.",
+            "short",
+            Query("max by (instance) (bouncemon_rules_loaded)", "{{instance}}"),
+            Query(
+                "sum by (result) (increase(bouncemon_rules_reloads_total[$__range]))",
+                "{{result}}",
+            ),
         ),
     )
 
@@ -149,5 +182,6 @@ def wellness_rows() -> tuple[Row, ...]:
     """Return the rows, the pipeline first."""
     return (
         Row("Is the pipeline well?", (*_progress(), *_exactness())),
+        Row("Are replies understood?", _replies()),
         Row("Is a worker well?", _process()),
     )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.classify import Classifier, scrub
 from monitor.counting import (
+    Countable,
     CountingPolicy,
     InputPartition,
     PartitionCounter,
@@ -17,7 +18,7 @@ from monitor.counting import (
 )
 from monitor.errors import InvalidReason
 from monitor.events import COLUMNS, Cell, CountDelta, Outcome, Reason
-from monitor.pipeline import Ingest, Ingested
+from monitor.pipeline import Ingest, Records
 from monitor.providers import ProviderMatcher
 from monitor.sources import SOURCES, open_source
 
@@ -48,12 +49,31 @@ def record(**fields: Any) -> bytes:
     ).encode()
 
 
+def read(ingest: Ingest, value: bytes | None) -> tuple[list[Countable], list[Any]]:
+    """What one record comes to, event by event."""
+    batch, refused = ingest(Records([0], [NOON], [value]))
+    assert batch.offsets == [0]
+    assert [*batch.at] == [0] * len(batch.event_ids)
+    assert {*batch.excluded} == {
+        place for place, key in enumerate(batch.keys) if not key[5]
+    }
+    countables = [
+        Countable(name, time, Cell(*key[:5]), key[5], batch.evidence.get(place))
+        for place, (name, time, key) in enumerate(
+            zip(batch.event_ids, batch.event_times, batch.keys, strict=True)
+        )
+    ]
+    invalid = [problem for _, problems in refused for problem in problems]
+    assert [*batch.invalid] == [0] * len(invalid)
+    return countables, invalid
+
+
 def names(columns: tuple[int, ...]) -> list[str]:
     return [COLUMNS[index] for index in columns]
 
 
 def test_a_delivery_goes_to_its_cell() -> None:
-    (one,), invalid = make()(record())
+    (one,), invalid = read(make(), record())
     assert not invalid
     assert (one.event_id, one.event_time, one.evidence) == ("e1", NOON, None)
     assert names(one.columns) == ["attempts", "delivered"]
@@ -63,11 +83,12 @@ def test_a_delivery_goes_to_its_cell() -> None:
 
 
 def test_the_mx_host_names_the_provider_of_a_private_domain() -> None:
-    (known,), _ = make()(record())
-    (hosted,), _ = make()(
-        record(recipient_domain="example.org", mx_host="gmail-smtp-in.l.google.com")
+    (known,), _ = read(make(), record())
+    (hosted,), _ = read(
+        make(),
+        record(recipient_domain="example.org", mx_host="gmail-smtp-in.l.google.com"),
     )
-    (unknown,), _ = make()(record(recipient_domain="example.org"))
+    (unknown,), _ = read(make(), record(recipient_domain="example.org"))
     assert unknown.cell.provider == "other"
     assert hosted.cell.provider == PROVIDERS.match(
         "example.org", "gmail-smtp-in.l.google.com"
@@ -102,7 +123,7 @@ def test_the_mx_host_names_the_provider_of_a_private_domain() -> None:
 def test_a_failure_is_classified_and_carries_its_evidence(
     outcome: str, reply: str, expected: list[str], reason: Reason
 ) -> None:
-    (one,), _ = make()(record(outcome=outcome, diagnostic=reply))
+    (one,), _ = read(make(), record(outcome=outcome, diagnostic=reply))
     assert names(one.columns) == expected
     assert one.evidence is not None
     assert one.evidence.reason is reason
@@ -121,7 +142,7 @@ def test_a_failure_is_classified_and_carries_its_evidence(
 def test_what_reached_no_receiver_counts_nowhere(
     fields: dict[str, Any], expected: list[str]
 ) -> None:
-    (one,), _ = make()(record(**fields))
+    (one,), _ = read(make(), record(**fields))
     assert names(one.columns) == expected
     assert one.evidence is None
 
@@ -143,33 +164,33 @@ def test_what_reached_no_receiver_counts_nowhere(
 def test_a_bad_record_is_one_value_with_a_reason(
     value: bytes | None, reason: InvalidReason
 ) -> None:
-    ingest = make()
-    countables, invalid = ingest(value)
+    countables, invalid = read(make(), value)
     assert countables == []
     assert [one.reason for one in invalid] == [reason]
-    assert ingest.stats.invalid == {reason.value: 1}
 
 
 def test_a_bad_element_leaves_its_neighbours_alone() -> None:
     parts = [record(event_id="a"), record(outcome="evaporated"), record(event_id="b")]
-    countables, invalid = make()(b"[" + b",".join(parts) + b"]")
+    countables, invalid = read(make(), b"[" + b",".join(parts) + b"]")
     assert [one.event_id for one in countables] == ["a", "b"]
     assert [one.reason for one in invalid] == [InvalidReason.UNKNOWN_OUTCOME]
 
 
 def test_totals_are_kept_by_outcome_and_verdict() -> None:
     ingest = make()
-    ingest(record())
-    ingest(record())
-    ingest(record(outcome="bounced", diagnostic="550 5.1.1 user unknown"))
-    ingest(record(outcome="bounced", counts_to_rate=False))
+    for value in (
+        record(),
+        record(),
+        record(outcome="bounced", diagnostic="550 5.1.1 user unknown"),
+        record(outcome="bounced", counts_to_rate=False),
+    ):
+        read(ingest, value)
     stats = ingest.stats
     assert stats.outcomes == {
         ("canonical", "delivered"): 2,
         ("canonical", "bounced"): 2,
     }
     assert stats.verdicts == {("hard", "user_unknown"): 1}
-    assert stats.invalid == {}
 
 
 TEXT = st.text(max_size=8)
@@ -187,7 +208,6 @@ FIELDS = st.sampled_from(
         "source_ip",
         "recipient_domain",
         "counts_to_rate",
-        "final",
         "attempt",
     )
 )
@@ -198,9 +218,9 @@ WEIRD = st.builds(
 )
 
 
-def is_sound(result: Ingested) -> bool:
+def is_sound(countables: list[Countable]) -> bool:
     """Nothing in it can hurt the rooms behind: finite, bounded, hashable, writable."""
-    for one in result.countables:
+    for one in countables:
         assert isfinite(one.event_time)
         assert all(len(name) <= 200 for name in one.cell)
         "".join(one.cell).encode()
@@ -210,15 +230,15 @@ def is_sound(result: Ingested) -> bool:
 
 @given(WEIRD)
 def test_weird_fields_are_read_or_refused(value: bytes) -> None:
-    result = make()(value)
-    assert is_sound(result)
-    assert len(result.countables) + len(result.invalid) == 1
+    countables, invalid = read(make(), value)
+    assert is_sound(countables)
+    assert len(countables) + len(invalid) == 1
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @given(value=st.one_of(st.binary(max_size=80), WEIRD))
 def test_no_source_ever_raises(source: str, value: bytes) -> None:
-    assert is_sound(make(source)(value))
+    assert is_sound(read(make(source), value)[0])
 
 
 @given(st.lists(WEIRD, max_size=6))
@@ -227,8 +247,8 @@ def test_the_same_bytes_give_the_same_countables_in_any_process(
 ) -> None:
     # Purity (I1): no clock, no order, no memory of other records decides.
     first, second = make(), make()
-    forth = [first(value).countables for value in values]
-    back = [second(value).countables for value in reversed(values)]
+    forth = [read(first, value)[0] for value in values]
+    back = [read(second, value)[0] for value in reversed(values)]
     assert forth == back[::-1]
 
 
@@ -239,9 +259,10 @@ def test_every_record_is_accounted_for_in_the_end(values: list[bytes]) -> None:
     counter = PartitionCounter(
         policy, source, position=0, from_log_start=True, scrub=scrub
     )
-    for offset, value in enumerate(values):
-        countables, invalid = ingest(value)
-        counter.record(offset, NOON + offset, countables, len(invalid))
+    offsets = range(len(values))
+    times = [NOON + offset for offset in offsets]
+    batch, refused = ingest(Records(offsets, times, values))
+    counter.take(batch)
     merger = TallyMerger(policy)
     flush = counter.flush()
     for tally in flush.tallies:
@@ -251,6 +272,24 @@ def test_every_record_is_accounted_for_in_the_end(values: list[bytes]) -> None:
     total = merger.ledger()
     assert total.records == len(values)
     assert total.events == sum(ingest.stats.outcomes.values())
-    assert total.invalid == sum(ingest.stats.invalid.values())
+    assert total.invalid == sum(len(invalid) for _, invalid in refused)
     assert total.ignored <= total.records
     assert not any(merger.imbalance().values())
+
+
+@given(st.lists(st.one_of(WEIRD, st.binary(max_size=20)), max_size=12))
+def test_a_batch_comes_to_what_its_records_come_to(values: list[bytes]) -> None:
+    together, alone = make(), make()
+    offsets = [*range(len(values))]
+    batch, refused = together(Records(offsets, [NOON] * len(values), values))
+    ones = [alone(Records([at], [NOON], [value])) for at, value in enumerate(values)]
+    assert [*batch.keys] == [key for one in ones for key in one.batch.keys]
+    assert [*batch.at] == [at for one in ones for at in one.batch.at]
+    assert [*batch.event_ids] == [name for one in ones for name in one.batch.event_ids]
+    assert [place for place, _ in refused] == [
+        at for at, one in enumerate(ones) if one.refused
+    ]
+    assert [*batch.evidence.values()] == [
+        why for one in ones for why in one.batch.evidence.values()
+    ]
+    assert together.stats == alone.stats

@@ -3,8 +3,8 @@
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import NamedTuple, TypeAlias
+from itertools import chain, islice
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -36,10 +36,28 @@ Scrubber = Callable[[str], str]
 #: The five names of a cell, and the columns that an event adds to.
 Key: TypeAlias = tuple[str, str, str, str, str, tuple[int, ...]]
 
+_Names: TypeAlias = tuple[str, str, str, str, str]
+
 _WIDTH = len(COLUMNS)
 
 #: An event adds to at most so many columns (see ``columns_of``).
 _MOST_COLUMNS = 3
+
+
+class _Patterns(dict[tuple[int, ...], int]):
+    """Numbers the sets of columns that events add to; there are some ten."""
+
+    def __missing__(self, columns: tuple[int, ...]) -> int:
+        number = self[columns] = len(self)
+        return number
+
+    def places(self, columns: tuple[int, ...]) -> list[int]:
+        """Columns, counted from 1, and 0 for each that is missing."""
+        missing = _MOST_COLUMNS - len(columns)
+        return [column + 1 for column in columns] + [0] * missing
+
+
+_PATTERNS = _Patterns()
 
 
 class OpenSlot:
@@ -54,8 +72,9 @@ class OpenSlot:
         "_cells",
         "_counts",
         "_name_bytes",
-        "_places",
+        "_patterns",
         "_reasons",
+        "_rows",
         "_samples",
         "_scrub",
         "first",
@@ -69,10 +88,10 @@ class OpenSlot:
         self.to = offset
         self.ids = SeenIds(MAX_IDS_PER_SLOT)
         self._counts: Counter[Key] = Counter()
-        # Per key of ``_counts``, in its order: where it adds to, one place too far;
-        # place 0 is for columns that an event does not have.
-        self._places = array("q")
-        self._cells: dict[Cell, int] = {}
+        # Of each key of ``_counts``, in its order.
+        self._rows = array("q")
+        self._patterns = array("q")
+        self._cells: dict[_Names, int] = {}
         self._name_bytes = 0
         self._reasons: dict[tuple[str, str, str, Reason], list[int | str]] = {}
         self._samples: dict[str, str] = {}
@@ -86,35 +105,51 @@ class OpenSlot:
         return self._seat(new) if new else 0
 
     def _seat(self, new: int) -> int:
-        """Give the newest keys their places; returns how many events were folded.
+        """Give the newest keys their rows; returns how many events were folded."""
+        keys = [*islice(reversed(self._counts), new)][::-1]
+        size = len("".join([name for key in keys for name in key[:5]]).encode())
+        if (
+            len(self._cells) + new > MAX_CELLS_PER_SLOT
+            or self._name_bytes + size > MAX_NAME_BYTES_PER_SLOT
+        ):
+            return self._seat_near_the_bound(keys)
+        cells = self._cells
+        known = len(cells)
+        self._place(keys)
+        if len(cells) - known < new:
+            # Some had a row already, and with other columns: count the others' names.
+            size = len(
+                "".join(chain.from_iterable(islice(cells, known, None))).encode()
+            )
+        self._name_bytes += size
+        return 0
 
-        What is over a bound moves to the cell ``other`` of its provider.
-        """
+    def _seat_near_the_bound(self, keys: Iterable[Key]) -> int:
+        """The same key by key; what does not fit moves to its provider's ``other``."""
         counts, folded = self._counts, 0
+        in_place: list[Key] = []
         at_the_end: list[Key] = []
-        for key in [*islice(reversed(counts), new)][::-1]:
-            cell, columns = Cell(*key[:5]), key[5]
-            if self._admit(cell):
-                self._place(cell, columns)
-            else:
-                number = counts.pop(key)
-                cell = Cell(cell.provider, OTHER, OTHER, OTHER, OTHER)
-                self._cells.setdefault(cell, len(self._cells))
-                key = (*cell, columns)
-                if key not in counts:
-                    at_the_end.append(key)
-                counts[key] += number
-                folded += number
-        for key in at_the_end:
-            self._place(Cell(*key[:5]), key[5])
+        for key in keys:
+            if self._admit(key[:5]):
+                in_place.append(key)
+                continue
+            number = counts.pop(key)
+            other = (key[0], OTHER, OTHER, OTHER, OTHER, key[5])
+            self._cells.setdefault(other[:5], len(self._cells))
+            if other not in counts:
+                at_the_end.append(other)
+            counts[other] += number
+            folded += number
+        self._place(in_place + at_the_end)
         return folded
 
-    def _place(self, cell: Cell, columns: tuple[int, ...]) -> None:
-        row = self._cells[cell] * _WIDTH + 1
-        places = [row + column for column in columns]
-        self._places.extend(places + [0] * (_MOST_COLUMNS - len(places)))
+    def _place(self, keys: list[Key]) -> None:
+        """Write down the rows and columns of keys that come next in ``_counts``."""
+        cells = self._cells
+        self._rows.extend([cells.setdefault(key[:5], len(cells)) for key in keys])
+        self._patterns.extend([_PATTERNS[key[5]] for key in keys])
 
-    def _admit(self, cell: Cell) -> bool:
+    def _admit(self, cell: _Names) -> bool:
         """Give the cell a row, unless that is over a bound."""
         if cell in self._cells:
             return True
@@ -142,20 +177,21 @@ class OpenSlot:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
         sample = self._samples.get(template) if template else None
         if sample is None:
-            sample = self._scrub(reply)
-            self._samples[template] = sample
+            sample = self._samples[template] = self._scrub(reply)
         return sample
 
     def matrix(self) -> tuple[tuple[Cell, ...], bytes]:
         """Cells in order of appearance, and their counts as little-endian int32."""
-        size = len(self._cells) * _WIDTH
+        # One place too far each: place 0 is for columns that a key does not have.
+        size = len(self._cells) * _WIDTH + 1
+        table = np.array([_PATTERNS.places(one) for one in _PATTERNS])
+        places = table[np.array(self._patterns)]
+        places += (np.array(self._rows) * _WIDTH)[:, None] * (places > 0)
         numbers = np.fromiter(self._counts.values(), float, len(self._counts))
-        sums = np.bincount(
-            np.array(self._places),
-            weights=np.repeat(numbers, _MOST_COLUMNS),
-            minlength=size + 1,
-        )
-        return tuple(self._cells), sums[1:].astype("<i4").tobytes()
+        weights = np.repeat(numbers, _MOST_COLUMNS)
+        sums = np.bincount(places.ravel(), weights=weights, minlength=size)
+        cells = cast(tuple[Cell, ...], tuple(self._cells))
+        return cells, sums[1:].astype("<i4").tobytes()
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """The evidence so far."""

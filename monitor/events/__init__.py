@@ -20,7 +20,6 @@ from monitor.events.counts import (
 )
 from monitor.events.decisions import (
     Action,
-    Anomaly,
     Command,
     Directive,
     Incident,
@@ -46,7 +45,6 @@ __all__ = [
     "SCOPE_DIMENSIONS",
     "Action",
     "Advice",
-    "Anomaly",
     "BounceClass",
     "Cell",
     "Channel",

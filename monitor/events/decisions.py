@@ -16,24 +16,6 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """One key and channel over its threshold.
-
-    ``score`` and ``threshold`` are evidence in nats; ``start`` is the estimated onset;
-    ``attempts`` and ``count`` are those since the onset.
-    """
-
-    detector: str
-    scope: Scope
-    channel: Channel
-    score: float
-    threshold: float
-    start: float
-    attempts: float
-    count: float
-    baseline: float
-
-
 class IncidentState(StrEnum):
     """Where an incident stands."""
 

@@ -31,7 +31,6 @@ class DeliveryEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     event_time: float
     source: str
     outcome: Outcome
-    final: bool
     counts_to_rate: bool = True
     reply_code: int = 0
     enhanced_status: str = ""

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -87,6 +87,14 @@ class ProviderMatcher:
                     self._cache.clear()
                 self._cache[key] = found
         return found
+
+    def match_all(self, domains: Iterable[str], mx_hosts: Iterable[str]) -> list[str]:
+        """The groups of several mails, in order."""
+        known = self._cache.get
+        return [
+            known(mail) or self.match(*mail)
+            for mail in zip(domains, mx_hosts, strict=True)
+        ]
 
     def _find(self, recipient_domain: str, mx_host: str) -> str:
         host = _normal(mx_host)

@@ -25,6 +25,7 @@ from monitor.service.metrics import Metrics
 from monitor.service.outbox import Outbox
 from monitor.service.owner import FleetOwner
 from monitor.service.owner_report import OwnerReport
+from monitor.service.reading import Reading
 from monitor.service.settings import Settings
 from monitor.service.topics import partition_of, topic_names
 from monitor.service.web import WebServer
@@ -63,11 +64,14 @@ class Worker:
         self.names = topic_names(settings)
         self.policy = fleet_policy(settings)
         self.metrics = Metrics()
-        self.inputs = topic_inputs(settings)
+        self._reading = Reading(settings.classify, self.metrics.classify)
+        self.inputs = topic_inputs(settings, self._reading.live)
         counts = CountsTopic(self.names.counts, settings.topics.counts_partitions)
         self.ingest = IngestService(
             self.policy.counting, self.inputs, counts, self.metrics.ingest
         )
+        for one in settings.inputs:
+            self.metrics.ingest.expect(one.topic, one.source)
         self.health = Health(settings.watchdog, self.ingest)
         self.owners: dict[str, asyncio.Task[None]] = {}
         self._ingest_report = IngestReport(
@@ -113,7 +117,11 @@ class Worker:
             self._producer, self.names, self.settings.topics.commands_partitions
         )
         server = WebServer(
-            self.settings.http, self.metrics, self.health, outbox.command
+            self.settings.http,
+            self.metrics,
+            self.health,
+            outbox.command,
+            self._reading.live,
         )
         await server.start()
         stack.push_async_callback(server.stop)
@@ -131,6 +139,7 @@ class Worker:
                 asyncio.create_task(self._flush_until_stopped(), name="flush"),
                 asyncio.create_task(self._beat_forever(app), name="beat"),
                 asyncio.create_task(self._stopped(), name="stop"),
+                asyncio.create_task(self._reading.watch(), name="rules"),
             ]
             try:
                 await self._first_to_end(tasks)
@@ -227,6 +236,7 @@ class Worker:
             tp: end for tp, end in highwaters.items() if end is not None
         }
         self._ingest_report.update(highwaters)
+        self._reading.report()
         self.metrics.worker.ready.set(self.health.not_ready() is None)
         self.metrics.worker.loop_stall.set(self.health.longest_gap)
 

@@ -2,11 +2,10 @@
 
 import structlog
 
-from monitor.classify import Classifier
 from monitor.counting import CountingPolicy
 from monitor.errors import ConfigError
 from monitor.observe import ObservePolicy
-from monitor.pipeline import FleetPolicy, Ingest
+from monitor.pipeline import FleetPolicy, Ingest, ReadsReplies
 from monitor.providers import ProviderMatcher
 from monitor.service.ingest import TopicInput
 from monitor.service.settings import Settings, read_secret
@@ -45,9 +44,9 @@ def fleet_policy(settings: Settings) -> FleetPolicy:
     )
 
 
-def topic_inputs(settings: Settings) -> dict[str, TopicInput]:
+def topic_inputs(settings: Settings, classifier: ReadsReplies) -> dict[str, TopicInput]:
     """What reads each input topic; they share providers and the classifier's cache."""
-    providers, classifier = ProviderMatcher.builtin(), Classifier()
+    providers = ProviderMatcher.builtin()
     key = settings.recipient_key_file
     recipient_key = read_secret(key).encode() if key else b""
     inputs = {}

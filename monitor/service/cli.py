@@ -10,12 +10,14 @@ import typer
 from monitor import __version__
 from monitor.errors import MonitorError
 from monitor.service.app import run_worker
+from monitor.service.cli_backtest import backtest
 from monitor.service.cli_classify import classify
 from monitor.service.cli_config import config_app
 from monitor.service.cli_counts import counts
 from monitor.service.cli_demo import demo
 from monitor.service.cli_exits import ExitCode, exit_codes_help, word_error
 from monitor.service.cli_options import ConfigOption, settings_from
+from monitor.service.cli_rules import rules_app
 from monitor.service.cli_topics import topics_app
 from monitor.service.logs import configure_logs
 
@@ -28,9 +30,11 @@ app = typer.Typer(
 )
 app.add_typer(topics_app, name="topics")
 app.add_typer(config_app, name="config")
+app.add_typer(rules_app, name="rules")
 app.command()(counts)
 app.command()(classify)
 app.command()(demo)
+app.command()(backtest)
 
 
 def _say_version(wanted: bool) -> None:

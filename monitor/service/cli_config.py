@@ -6,9 +6,11 @@ from pathlib import Path
 import typer
 from pydantic import BaseModel
 
+from monitor.classify import Classifier
 from monitor.errors import ConfigError
 from monitor.service.assembly import fleet_policy, topic_inputs
 from monitor.service.cli_options import ConfigOption, settings_from
+from monitor.service.rules_file import load_rules_file
 from monitor.service.settings import read_secret
 from monitor.service.settings_table import setting_rows
 from monitor.service.settings_toml import to_toml
@@ -23,7 +25,7 @@ def check(config: ConfigOption = None) -> None:
     for name, path in _named_files(settings):
         _check_file(name, path)
     fleet_policy(settings)
-    topic_inputs(settings)
+    topic_inputs(settings, Classifier())
     typer.echo(
         f"ok: {len(settings.inputs)} input(s), mode {settings.throttle.mode}, "
         f"brokers {','.join(settings.kafka.brokers)}"
@@ -49,6 +51,9 @@ def _check_file(name: str, path: Path) -> None:
     if name == "kafka.ssl_cafile":
         if not path.is_file():
             raise ConfigError(f"{name}: {path}: no such file")
+        return
+    if name == "classify.rules":
+        load_rules_file(path)
         return
     try:
         read_secret(path)

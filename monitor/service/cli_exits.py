@@ -26,7 +26,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILED: "a check failed, counts do not add up, or the demo went wrong",
     ExitCode.USAGE: "wrong command line or settings",
     ExitCode.BROKER: "Kafka cannot be reached or refuses",
-    ExitCode.STALLED: "the worker made no progress with input waiting",
+    ExitCode.STALLED: "the worker made no progress with input waiting, or could not "
+    "commit",
     ExitCode.FENCED: "another worker runs with this instance id",
     ExitCode.BUG: "a bug in bouncemon; the traceback is above the message",
     ExitCode.INTERRUPTED: "interrupted from the keyboard",

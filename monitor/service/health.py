@@ -54,9 +54,10 @@ class Health:
     @property
     def lags(self) -> Mapping[TP, int]:
         """Records waiting, by assigned partition."""
+        # The copy is made in one step: the watchdog asks from a thread of its own.
         return {
             tp: max(0, self.highwaters.get(tp, 0) - counter.position)
-            for tp, counter in self._ingest.counters.items()
+            for tp, counter in self._ingest.counters.copy().items()
         }
 
     def not_ready(self) -> str | None:
@@ -81,6 +82,9 @@ class Health:
         idle = self._stall()
         if idle > self._settings.stall_seconds:
             return f"no progress for {idle:.0f} s with input waiting"
+        delay = self._ingest.commits.delay(clock.monotonic())
+        if delay > self._settings.commit_stall_seconds:
+            return f"an offset has waited {delay:.0f} s to be committed"
         return None
 
     def _stall(self) -> float:

@@ -8,6 +8,7 @@ from its own position when the partition comes back, whoever had it meanwhile.
 """
 
 import asyncio
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -20,11 +21,12 @@ from monitor.classify import scrub
 from monitor.counting import CountingPolicy, Flush, InputPartition, PartitionCounter
 from monitor.errors import BrokerError
 from monitor.events import LedgerTally, Tally
-from monitor.pipeline import Ingest
+from monitor.pipeline import Ingest, Records
 from monitor.service import clock
 from monitor.service.codecs import encode_tally
+from monitor.service.commits import CommitWatch
 from monitor.service.deadletter import DeadLetters
-from monitor.service.metrics import TallyResult
+from monitor.service.metrics import CommitResult, TallyResult
 from monitor.service.metrics.ingest import IngestMetrics
 from monitor.service.topics import partition_of
 from monitor.service.transport import RecordBatch
@@ -63,6 +65,7 @@ class IngestService:
     ) -> None:
         self.counters: dict[TP, PartitionCounter] = {}
         self.progress_at: dict[TP, float] = {}
+        self.commits = CommitWatch()
         self.expulsions: deque[float] = deque(maxlen=FENCED_AFTER)
         self._policy = policy
         self._inputs = inputs
@@ -92,6 +95,8 @@ class IngestService:
             counter = self._counter(tp, position, from_log_start=committed == log_start)
             self.progress_at[tp] = clock.monotonic()
             log.info("counting", topic=tp.topic, partition=tp.partition, at=position)
+        if committed is not None:
+            self.commits.opened(tp, committed)
         return counter.position
 
     def _counter(self, tp: TP, position: int, from_log_start: bool) -> PartitionCounter:
@@ -133,6 +138,7 @@ class IngestService:
             del self.counters[tp]
             self._committable.pop(tp, None)
             self.progress_at.pop(tp, None)
+            self.commits.forget(tp)
 
     def committable(self, tp: TP) -> int | None:
         """The newest checkpoint whose tallies are acknowledged."""
@@ -140,6 +146,13 @@ class IngestService:
         if offset is not None and tp in self.counters:
             self.counters[tp].committed(offset)
         return offset
+
+    def commit_ended(self, offsets: Mapping[TP, int], done: bool) -> None:
+        """A commit of these offsets was taken by the coordinator, or was not."""
+        result = CommitResult.DONE if done else CommitResult.FAILED
+        self._metrics.commits.labels(result).inc()
+        if done:
+            self.commits.committed(offsets)
 
     def take(self, tp: TP, batch: RecordBatch) -> int | None:
         """Count a batch; returns where to seek to if it does not follow on."""
@@ -156,19 +169,21 @@ class IngestService:
         return None
 
     def _count(self, tp: TP, counter: PartitionCounter, batch: RecordBatch) -> None:
-        ingest = self._inputs[tp.topic].ingest
-        first = counter.position
-        for offset, milliseconds, value in zip(
-            batch.offsets, batch.times, batch.values, strict=True
-        ):
-            if offset < first:
-                continue
-            countables, invalid = ingest(value)
-            counter.record(offset, milliseconds / 1000, countables, len(invalid))
-            if invalid and not counter.replaying:
-                assert self._dead_letters is not None
-                self._dead_letters.add((tp.topic, tp.partition, offset), invalid, value)
+        # A batch may begin before our position when the fetcher was sent back.
+        skip = bisect_left(batch.offsets, counter.position)
+        records = Records(
+            batch.offsets[skip:],
+            [milliseconds / 1000 for milliseconds in batch.times[skip:]],
+            batch.values[skip:],
+        )
+        countable, refused = self._inputs[tp.topic].ingest(records)
+        counter.take(countable)
         counter.position = batch.end
+        if refused and not counter.replaying:
+            assert self._dead_letters is not None
+            for place, invalid in refused:
+                where = tp.topic, tp.partition, records.offsets[place]
+                self._dead_letters.add(where, invalid, records.values[place])
 
     def _hole(
         self, tp: TP, counter: PartitionCounter, batch: RecordBatch
@@ -224,6 +239,7 @@ class IngestService:
         for tp, flushed in flushes.items():
             if flushed.commit is not None:
                 self._committable[tp] = flushed.commit
+                self.commits.offered(tp, flushed.commit, clock.monotonic())
         if acks:
             self._metrics.flush_seconds.observe(clock.monotonic() - started)
             self._metrics.tallies.labels(TallyResult.SENT).inc(len(acks))

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from faust.types import TP
 
 from monitor.counting import PartitionCounter
+from monitor.service import clock
 from monitor.service.ingest import IngestService, TopicInput
 from monitor.service.metrics import RecordResult
 from monitor.service.metrics.ingest import IngestMetrics
@@ -61,6 +62,7 @@ class IngestReport:
         self._metrics.open_slots.set(sum(one.open_slots for one in counters))
         self._metrics.remembered_ids.set(sum(one.remembered_ids for one in counters))
         self._metrics.assigned_partitions.set(len(counters))
+        self._metrics.commit_delay.set(self._service.commits.delay(clock.monotonic()))
 
     def _replies(self, topic: str, one: TopicInput) -> None:
         stats = one.ingest.stats

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from monitor.service.settings_sections import (
+    ClassifySettings,
     CountingSettings,
     DeadletterSettings,
     HttpSettings,
@@ -69,6 +70,7 @@ class Settings(BaseSettings):
         description="file with the key for hashing recipients; without it "
         "no recipient hash is made",
     )
+    classify: ClassifySettings = ClassifySettings()
     counting: CountingSettings = CountingSettings()
     topics: TopicSettings = TopicSettings()
     observe: ObserveSettings = ObserveSettings()

@@ -216,6 +216,16 @@ class ObserveSettings(Section):
     )
 
 
+class ClassifySettings(Section):
+    """How replies are read."""
+
+    rules: Path | None = Field(
+        default=None,
+        description="TOML file of rules of your own, tried before the built-in ones; "
+        "read again when it changes",
+    )
+
+
 class ThrottleSettings(Section):
     """How far automation may go."""
 
@@ -254,6 +264,11 @@ class HttpSettings(Section):
         description="file with the bearer tokens (one a line) of the Alertmanager "
         "webhook; without it the webhook is off",
     )
+    read_token_file: Path | None = Field(
+        default=None,
+        description="file with the bearer tokens (one a line) for reading "
+        "`/api/v1/templates`; without it that page is off",
+    )
 
 
 class DeadletterSettings(Section):
@@ -278,6 +293,13 @@ class WatchdogSettings(Section):
         ge=5,
         le=3600,
         description="no progress with input waiting: exit 4",
+    )
+    commit_stall_seconds: float = Field(
+        default=300.0,
+        ge=5,
+        le=3600,
+        description="an offset that may be committed waits for so long: exit 4; counts "
+        "stay exact meanwhile",
     )
     ready_lag_records: int = Field(
         default=100_000, ge=0, le=10**9, description="more lag than this: not ready"

@@ -16,6 +16,9 @@ of a group: nothing is rewound then, while the fetcher has moved on. Hence ``ope
 the sink is asked for the position of every partition after every assignment, we seek
 there whatever Faust did, and each batch says which stretch of the log it covers, so
 that the sink can refuse one that leaves a hole.
+
+Faust takes a commit that failed for done. So ``_commit_offsets`` makes it unsaid, the
+next round tries again, and the sink hears of every commit how it ended.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -24,11 +27,15 @@ from typing import Any, NamedTuple, Protocol
 import faust
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 #: Pause between two looks while nothing is assigned.
 UNASSIGNED_SECONDS = 0.05
+
+#: What aiokafka calls the generation of one who is no member of the group.
+NO_GENERATION = OffsetCommitRequest.DEFAULT_GENERATION_ID
 
 #: How long the broker may hold a fetch that finds nothing, milliseconds.
 FETCH_WAIT_MILLISECONDS = 100
@@ -59,6 +66,9 @@ class BatchSink(Protocol):
 
     def committable(self, tp: TP) -> int | None:
         """The offset that may be committed now, if any."""
+
+    def commit_ended(self, offsets: Mapping[TP, int], done: bool) -> None:
+        """A commit of these offsets was taken by the coordinator, or was not."""
 
     def expelled(self) -> None:
         """The group has thrown us out; called in the consumer's own thread."""
@@ -103,23 +113,28 @@ class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
                 start = stored.next_offset
 
 
+def hear_expulsions(coordinator: Any, sink: BatchSink) -> None:
+    """Tell ``sink`` when aiokafka's group coordinator does not know us any more."""
+    forget = coordinator.reset_generation
+
+    def expelled() -> None:
+        # Said once for each partition of a commit: only to a member is it news.
+        if coordinator.generation != NO_GENERATION:
+            sink.expelled()
+        # Who is fenced stays out: joining again would expel the other once more.
+        if not sink.fenced:
+            forget()
+
+    coordinator.reset_generation = expelled
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer thread; waits less for records, tells when it is expelled."""
 
     async def on_start(self) -> None:
         """Start the consumer, and listen to what the group coordinator does to it."""
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
-        forget = coordinator.reset_generation
-
-        def expelled() -> None:
-            self.consumer.sink.expelled()
-            # Who is fenced stays out: joining again would expel the other once more.
-            if not self.consumer.sink.fenced:
-                forget()
-
-        # aiokafka calls this when the group does not know the member any more.
-        coordinator.reset_generation = expelled
+        hear_expulsions(self._ensure_consumer()._coordinator, self.consumer.sink)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -224,6 +239,28 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return self.sink.committable(tp)
         offset: int | None = super()._new_offset(tp)
         return offset
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        done = False
+        try:
+            done = bool(await super()._commit(offsets))
+        finally:
+            ours = {
+                tp: at for tp, at in offsets.items() if tp.topic in self.batch_topics
+            }
+            if ours:
+                self.sink.commit_ended(ours, done)
+        return done
+
+    async def _commit_offsets(
+        self, offsets: Mapping[TP, int], start_new_transaction: bool = True
+    ) -> bool:
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        done = bool(await super()._commit_offsets(offsets, start_new_transaction))
+        if not done:
+            for tp in before.keys() & self._committed_offset.keys():
+                self._committed_offset[tp] = before[tp]
+        return done
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Write and commit what is counted, then let go."""

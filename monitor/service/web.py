@@ -1,21 +1,26 @@
-"""The worker's own HTTP server: metrics, health, and the webhook of Alertmanager.
+"""The worker's own HTTP server: metrics, health, templates, Alertmanager's webhook.
 
 Faust's web server is not used: it shows everything to everyone and renders metrics in
-the event loop in seconds. Deny by default: a route that changes anything needs a
-bearer token, and without a token file it does not exist.
+the event loop in seconds. Deny by default: a route that changes anything, or shows what
+receivers said, needs a bearer token, and without a token file it does not exist. Who
+may read may not order: the two have files of their own.
 """
 
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
+import msgspec
 import structlog
 from aiohttp import web
 
 from monitor.events import Command
 from monitor.service import clock
 from monitor.service.alertmanager import WebhookPolicy, parse_alerts
+from monitor.service.codecs import VERSION
 from monitor.service.health import Health
+from monitor.service.live_classifier import LiveClassifier
 from monitor.service.metrics import CONTENT_TYPE, Metrics, WebhookResult
 from monitor.service.settings import read_secret
 from monitor.service.settings_sections import HttpSettings
@@ -28,6 +33,9 @@ MAX_BODY_BYTES = 1024 * 1024
 #: Bearer tokens that may be valid at once: the old and the new one while they rotate.
 MAX_TOKENS = 2
 
+#: Templates shown when the reader does not say, and at most.
+DEFAULT_TEMPLATES, MAX_TEMPLATES = 50, 500
+
 SendCommand = Callable[[Command], Awaitable[None]]
 
 
@@ -35,10 +43,11 @@ class WebServer:
     """Serves one worker.
 
     Args:
-        settings: address, port and the token file.
+        settings: address, port and the token files.
         metrics: what ``/metrics`` shows.
         health: what ``/readyz`` asks.
         send: where commands of the webhook go; returns when they are written.
+        live: whose undetermined templates ``/api/v1/templates`` shows.
     """
 
     def __init__(
@@ -47,14 +56,17 @@ class WebServer:
         metrics: Metrics,
         health: Health,
         send: SendCommand,
+        live: LiveClassifier,
     ) -> None:
         self.port = settings.port
         self._settings = settings
         self._metrics = metrics
         self._health = health
         self._send = send
+        self._live = live
         self._policy = WebhookPolicy()
-        self._tokens = _read_tokens(settings)
+        self._tokens = _tokens_in(settings.webhook_token_file)
+        self._read_tokens = _tokens_in(settings.read_token_file)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -65,6 +77,8 @@ class WebServer:
         app.router.add_get("/readyz", self._serve_ready)
         if self._tokens:
             app.router.add_post("/api/v1/alerts", self._take_alerts)
+        if self._read_tokens:
+            app.router.add_get("/api/v1/templates", self._serve_templates)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
@@ -91,9 +105,9 @@ class WebServer:
         return web.Response(status=503 if why else 200, text=f"{why or 'ready'}\n")
 
     async def _take_alerts(self, request: web.Request) -> web.Response:
-        if not self._authorized(request):
+        if not _authorized(request, self._tokens):
             self._count(WebhookResult.UNAUTHORIZED)
-            return web.Response(status=401, text="a valid bearer token is needed\n")
+            return _unauthorized()
         alerts = parse_alerts(await request.read(), self._policy, clock.now())
         if alerts.error is not None:
             self._count(WebhookResult.INVALID)
@@ -108,18 +122,46 @@ class WebServer:
         )
         return web.json_response({"commands": len(alerts.commands)})
 
-    def _authorized(self, request: web.Request) -> bool:
-        given = request.headers.get("Authorization", "").encode()
-        wanted = [f"Bearer {token}".encode() for token in self._tokens]
-        # Every token is compared, in constant time, whichever one matches.
-        return sum(hmac.compare_digest(given, one) for one in wanted) > 0
+    async def _serve_templates(self, request: web.Request) -> web.Response:
+        """What this worker could not understand, most frequent first, scrubbed."""
+        if not _authorized(request, self._read_tokens):
+            return _unauthorized()
+        asked = request.query.get("limit", str(DEFAULT_TEMPLATES))
+        plain = asked.isascii() and asked.isdigit() and len(asked) <= len("500")
+        limit = int(asked) if plain else 0
+        if not 1 <= limit <= MAX_TEMPLATES:
+            return web.Response(
+                status=400, text=f"limit must be 1 to {MAX_TEMPLATES}\n"
+            )
+        templates = self._live.templates
+        page = {
+            "v": VERSION,
+            "since": templates.since,
+            "held": len(templates),
+            "templates": templates.top(limit),
+        }
+        return web.Response(
+            body=msgspec.json.encode(page),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
 
     def _count(self, result: WebhookResult) -> None:
         self._metrics.throttle.webhook_requests.labels(result).inc()
 
 
-def _read_tokens(settings: HttpSettings) -> Sequence[str]:
-    if settings.webhook_token_file is None:
+def _authorized(request: web.Request, tokens: Sequence[str]) -> bool:
+    given = request.headers.get("Authorization", "").encode()
+    wanted = [f"Bearer {token}".encode() for token in tokens]
+    # Every token is compared, in constant time, whichever one matches.
+    return sum(hmac.compare_digest(given, one) for one in wanted) > 0
+
+
+def _unauthorized() -> web.Response:
+    return web.Response(status=401, text="a valid bearer token is needed\n")
+
+
+def _tokens_in(file: Path | None) -> Sequence[str]:
+    if file is None:
         return ()
-    lines = read_secret(settings.webhook_token_file).split()
-    return lines[:MAX_TOKENS]
+    return read_secret(file).split()[:MAX_TOKENS]

@@ -15,8 +15,7 @@ from monitor.sources.guard import (
     MAX_EVENTS_PER_RECORD,
     MAX_RECORD_BYTES,
     ElementDecoder,
-    RecordDecoder,
-    guarded,
+    Source,
 )
 from monitor.sources.kumomta import KumoMta
 from monitor.sources.mailgun import Mailgun
@@ -28,7 +27,7 @@ __all__ = [
     "MAX_EVENTS_PER_RECORD",
     "MAX_RECORD_BYTES",
     "SOURCES",
-    "RecordDecoder",
+    "Source",
     "SourceFactory",
     "SourceOptions",
     "open_source",
@@ -49,7 +48,7 @@ SOURCES: Mapping[str, SourceFactory] = MappingProxyType(
 )
 
 
-def open_source(name: str, options: SourceOptions | None = None) -> RecordDecoder:
+def open_source(name: str, options: SourceOptions | None = None) -> Source:
     """The decoder of a format: total, deterministic, without state.
 
     >>> decode = open_source("canonical")
@@ -63,4 +62,4 @@ def open_source(name: str, options: SourceOptions | None = None) -> RecordDecode
     if factory is None:
         nearest = get_close_matches(name, SOURCES, n=1, cutoff=0.0)
         raise ConfigError(f"unknown source {name!r}; did you mean {nearest[0]!r}?")
-    return guarded(factory(options or SourceOptions()))
+    return Source(factory(options or SourceOptions()))

@@ -31,8 +31,10 @@ MAX_DETAIL = 200
 #: Reads one object of a record; may raise ``InvalidEvent`` or a msgspec error.
 ElementDecoder: TypeAlias = Callable[[bytes], Decoded]
 
-#: Reads a whole record; total.
-RecordDecoder: TypeAlias = Callable[[bytes | None], Decoded]
+#: Reads ordinary records, one event each; ``None`` for any other.
+PlainDecoder: TypeAlias = Callable[
+    [Sequence[bytes | None]], Sequence[DeliveryEvent | None]
+]
 
 T = TypeVar("T")
 
@@ -46,28 +48,44 @@ _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 
 
-def guarded(element: ElementDecoder) -> RecordDecoder:
-    """Make a source total.
+class Source:
+    """A format's reader made total: whatever the bytes, an answer, and no exception.
 
-    The record may be one object, an array of them, or one a line; each bad element
+    A record may be one object, an array of them, or one a line; each bad element
     becomes one ``InvalidEvent`` and leaves its neighbours alone.
+
+    Args:
+        element: reads one object. If it has a method ``plain``, that may decode
+            ordinary records many at a time.
     """
 
-    def decode(value: bytes | None) -> Decoded:
+    def __init__(self, element: ElementDecoder) -> None:
+        self._element = element
+        self._batch: PlainDecoder | None = getattr(element, "plain", None)
+
+    def __call__(self, value: bytes | None) -> Decoded:
+        """What one record holds."""
         if not value:
             return refused(InvalidReason.EMPTY)
         try:
             if _plain(value):
-                return element(value)
+                return self._element(value)
             record = checked(value)
             parts = _elements(record)
             if parts is None:
-                return element(record)
+                return self._element(record)
         except (InvalidEvent, msgspec.DecodeError) as problem:
             return _refusal(problem)
-        return _joined([_attempt(element, part) for part in parts])
+        return _joined([_attempt(self._element, part) for part in parts])
 
-    return decode
+    def plain(self, values: Sequence[bytes | None]) -> Sequence[DeliveryEvent | None]:
+        """The events of ordinary records, which hold one each; ``None``: ask for it.
+
+        For what it answers, calling the source says the same, but takes longer.
+        """
+        if self._batch is None:
+            return [None] * len(values)
+        return self._batch(values)
 
 
 def _plain(value: bytes) -> bool:

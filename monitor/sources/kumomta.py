@@ -172,7 +172,6 @@ class KumoMta:
             event_time=epoch(moment),
             source="kumomta",
             outcome=outcome,
-            final=outcome is not Outcome.DEFERRED,
             counts_to_rate=outcome is not Outcome.DROPPED
             and not content.startswith(INTERNAL),
             reply_code=reply.code,

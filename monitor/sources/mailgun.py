@@ -133,7 +133,6 @@ class Mailgun:
                     event_time=epoch(event.timestamp),
                     source="mailgun",
                     outcome=outcome,
-                    final=outcome is not Outcome.DEFERRED,
                     counts_to_rate=outcome is not Outcome.DROPPED
                     and not (event.flags is not None and event.flags.is_test_mode),
                     reply_code=reply.code,

@@ -79,7 +79,6 @@ class SendGrid:
                     event_time=epoch(event.timestamp),
                     source="sendgrid",
                     outcome=outcome,
-                    final=outcome is not Outcome.DEFERRED,
                     counts_to_rate=outcome is not Outcome.DROPPED,
                     reply_code=reply.code,
                     enhanced_status=reply.status,

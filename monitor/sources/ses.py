@@ -176,7 +176,6 @@ class Ses:
             event_time=epoch(report.timestamp or inner.published or mail.timestamp),
             source="ses",
             outcome=outcome,
-            final=outcome is not Outcome.DEFERRED,
             counts_to_rate=outcome is not Outcome.DROPPED,
             diagnostic=text(
                 report.smtp_response or report.reason or report.error_message

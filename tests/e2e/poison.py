@@ -73,7 +73,7 @@ def _shapes() -> list[Kind]:
         ("wrong_shape", good(4, source_ip=["203.0.113.1"])),
         ("wrong_shape", good(5, event_id=[1])),
         ("wrong_shape", good(6, tenant={})),
-        ("wrong_shape", good(7, final="maybe")),
+        ("wrong_shape", good(7, counts_to_rate="maybe")),
         ("missing_field", b"{}"),
         ("missing_field", without("event_time")),
         ("missing_field", without("outcome")),

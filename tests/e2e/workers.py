@@ -19,11 +19,21 @@ POLL_SECONDS = 0.05
 
 
 class WorkerProcess:
-    """``bouncemon worker`` in a process of its own, with its log in a file."""
+    """``bouncemon worker`` in a process of its own, with its log in a file.
 
-    def __init__(self, name: str, environ: Mapping[str, str], folder: Path) -> None:
+    ``program`` is the module that runs, and what stands before the word ``worker``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        environ: Mapping[str, str],
+        folder: Path,
+        program: tuple[str, ...] = ("monitor",),
+    ) -> None:
         self.name = name
         self.port = free_port()
+        self._command = [sys.executable, "-m", *program, "worker"]
         folder.mkdir(exist_ok=True)
         self.log = folder / f"{name}.log"
         self._environ = {
@@ -37,7 +47,7 @@ class WorkerProcess:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", "worker"],
+                self._command,
                 env=self._environ,
                 stdout=log,
                 stderr=log,

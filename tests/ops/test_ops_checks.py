@@ -9,7 +9,7 @@ from tests.ops.conftest import Run
 from tests.tools.prometheus_tools import Tools
 from tests.tools.sample_metrics import sample_metrics
 
-RULES = "bounces", "monitor", "pipeline", "throttle"
+RULES = "bounces", "monitor", "pipeline", "replies", "throttle"
 
 
 @pytest.fixture
@@ -47,6 +47,10 @@ def test_the_rules_do_what_they_promise(
         ("bounces", "[2m]", "[16s]"),
         ("bounces", "          action: pause\n", ""),
         ("throttle", "== 0", "== 2"),
+        ("replies", "> 0.2", "> 0.9"),
+        ("replies", "> 200", "> 20"),
+        ("replies", 'result="refused"', 'result="loaded"'),
+        ("replies", "> 1\n        for: 15m", "> 1\n        for: 1m"),
         ("pipeline", "> 120", "> 1200"),
         ("pipeline", "max(abs(", "sum(("),
         ("monitor", "== 1)\n        for: 1m", "== 1)\n        for: 0s"),

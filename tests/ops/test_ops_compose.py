@@ -14,9 +14,9 @@ from click import unstyle
 from typer.testing import CliRunner
 
 from monitor.service.cli import app
+from monitor.service.embedded import free_port
 from monitor.service.settings import load_settings
 from tests.tools.compose_tool import run_compose
-from tests.tools.monitoring_stack import free_port
 
 FILE = Path(__file__).parents[2] / "docker-compose.yml"
 

@@ -72,6 +72,27 @@ def test_no_progress_with_input_waiting_is_a_stall(
     assert health.not_ready() == "no progress for 31 s with input waiting"
 
 
+def test_an_offset_that_waits_too_long_for_its_commit_is_a_stall(
+    health: Health, now: list[float]
+) -> None:
+    ingest = health._ingest
+    ingest.commits.opened(INPUT, 10)
+    now[0] += 3600
+    health.beat()
+    assert health.stalled() is None, "nothing is old enough yet"
+    ingest.commits.offered(INPUT, 40, now[0])
+    now[0] += 299
+    health.beat()
+    assert health.stalled() is None
+    now[0] += 2
+    health.beat()
+    assert health.stalled() == "an offset has waited 301 s to be committed"
+    ingest.commit_ended({INPUT: 40}, done=False)
+    assert health.stalled() is not None
+    ingest.commit_ended({INPUT: 40}, done=True)
+    assert health.stalled() is None
+
+
 def test_a_blocked_loop_is_a_stall(health: Health, now: list[float]) -> None:
     now[0] += 31
     assert health.stalled() == "the event loop has been blocked for 31 s"

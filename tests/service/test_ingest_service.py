@@ -12,6 +12,7 @@ from monitor.counting import CountingPolicy
 from monitor.errors import BrokerError
 from monitor.pipeline import Ingest
 from monitor.providers import ProviderMatcher
+from monitor.service import clock
 from monitor.service.deadletter import DeadLetters
 from monitor.service.ingest import CountsTopic, IngestService, TopicInput
 from monitor.service.ingest_report import Growth, IngestReport
@@ -184,6 +185,38 @@ def test_a_whole_flush_offers_the_checkpoint_that_it_covers(rig: Rig) -> None:
     offset = rig.service.committable(INPUT)
     assert offset is not None
     assert 1500 - 600 - 60 - 40 <= offset <= 1500 - 600 - 60
+
+
+def test_commits_are_counted_and_their_delay_shown(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = [50.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: moment[0])
+    report = IngestReport(rig.service, rig.inputs, rig.metrics.ingest)
+    rig.service._producer = _DyingProducer(10_000)
+
+    def delay() -> float:
+        report.update({})
+        return rig.metric("bouncemon_commit_delay_seconds")
+
+    rig.open()
+    rig.service.take(INPUT, batch(0, 30))
+    asyncio.run(rig.service.flush())
+    moment[0] += 600
+    assert delay() == 0, "no checkpoint is old enough: nothing is late"
+    rig.service.take(INPUT, batch(30, 1500))
+    assert delay() == 0, "counted, but not acknowledged"
+    asyncio.run(rig.service.flush())
+    moment[0] += 20
+    assert delay() == 20
+    offset = rig.service.committable(INPUT)
+    assert offset is not None
+    rig.service.commit_ended({INPUT: offset}, done=False)
+    assert delay() == 20
+    rig.service.commit_ended({INPUT: offset}, done=True)
+    assert delay() == 0
+    results = [f'bouncemon_commits_total{{result="{x}"}}' for x in ("done", "failed")]
+    assert [rig.metric(line) for line in results] == [1, 1]
 
 
 def test_dead_letters_are_limited_by_reason(rig: Rig) -> None:

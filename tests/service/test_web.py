@@ -14,6 +14,7 @@ from monitor.events import Action, Command, Scope
 from monitor.service import clock
 from monitor.service.health import Health
 from monitor.service.ingest import CountsTopic, IngestService
+from monitor.service.live_classifier import LiveClassifier
 from monitor.service.metrics import Metrics
 from monitor.service.settings_sections import HttpSettings, WatchdogSettings
 from monitor.service.web import MAX_BODY_BYTES, WebServer
@@ -28,18 +29,22 @@ Request = tuple[str, str, dict[str, object]]
 class Site:
     """A server, and what came through its webhook."""
 
-    def __init__(self, token_file: Path | None) -> None:
+    def __init__(self, token_file: Path | None, read_file: Path | None = None) -> None:
         self.metrics = Metrics()
         ingest = IngestService(
             CountingPolicy(), {}, CountsTopic("counts", 1), self.metrics.ingest
         )
         self.health = Health(WatchdogSettings(), ingest)
         self.commands: list[Command] = []
+        self.live = LiveClassifier()
         self.server = WebServer(
-            HttpSettings(port=0, webhook_token_file=token_file),
+            HttpSettings(
+                port=0, webhook_token_file=token_file, read_token_file=read_file
+            ),
             self.metrics,
             self.health,
             self._take,
+            self.live,
         )
 
     async def _take(self, command: Command) -> None:
@@ -160,4 +165,68 @@ def test_the_webhook_refuses_what_is_no_notification(site: Site) -> None:
 
 def test_without_tokens_there_is_no_webhook() -> None:
     ((status, _),) = Site(None).ask(post(payload(alert()), "anything"))
+    assert status == 404
+
+
+READ_TOKEN = "a-token-for-reading-0123456789"
+STRANGE = "zxcvb qwrtz <joe{}@example.org>"
+
+
+@pytest.fixture
+def reader(tmp_path: Path, site: Site) -> Site:
+    """A site with both kinds of token, which has seen strange replies."""
+    file = tmp_path / "read-tokens"
+    file.write_text(READ_TOKEN)
+    both = Site(site.server._settings.webhook_token_file, file)
+    for number in range(3):
+        both.live.classify(STRANGE.format(number), 0, "", "yahoo", "")
+    both.live.classify("mnbvc lkjhg", 0, "", "other", "")
+    return both
+
+
+def get_templates(token: str = READ_TOKEN, query: str = "") -> Request:
+    headers = {"Authorization": f"Bearer {token}"}
+    return "GET", f"/api/v1/templates{query}", {"headers": headers}
+
+
+def test_templates_most_frequent_first(reader: Site) -> None:
+    all_of_them, first = reader.ask(get_templates(), get_templates(query="?limit=1"))
+    assert all_of_them[0] == 200
+    page = json.loads(all_of_them[1])
+    assert (page["v"], page["held"]) == (1, 2)
+    assert [row["count"] for row in page["templates"]] == [3, 1]
+    row = page["templates"][0]
+    assert row["sample"] == "zxcvb qwrtz <ADDR>"
+    assert row["providers"] == {"yahoo": 3}
+    assert page["since"] <= row["first_seen"] <= row["last_seen"] <= clock.now()
+    assert json.loads(first[1])["templates"] == [row]
+    assert "joe" not in all_of_them[1]
+
+
+def test_templates_are_of_the_rules_in_force(reader: Site) -> None:
+    reader.live.swap(reader.live.prepare(()))
+    ((_, text),) = reader.ask(get_templates())
+    assert json.loads(text)["templates"] == []
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKENS[0], READ_TOKEN[:-1]])
+def test_templates_are_shown_to_readers_only(reader: Site, token: str) -> None:
+    ((status, text),) = reader.ask(get_templates(token))
+    assert (status, text) == (401, "a valid bearer token is needed\n")
+
+
+def test_a_reader_may_not_order(reader: Site) -> None:
+    ((status, _),) = reader.ask(post(payload(alert()), READ_TOKEN))
+    assert status == 401
+    assert not reader.commands
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "501", "x", "", "9" * 5_000, "%C2%B2"])
+def test_a_strange_limit_is_refused(reader: Site, limit: str) -> None:
+    ((status, text),) = reader.ask(get_templates(query=f"?limit={limit}"))
+    assert (status, text) == (400, "limit must be 1 to 500\n")
+
+
+def test_without_a_read_token_there_are_no_templates(site: Site) -> None:
+    ((status, _),) = site.ask(get_templates(TOKENS[0]))
     assert status == 404

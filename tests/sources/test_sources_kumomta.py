@@ -26,7 +26,6 @@ def test_a_bounce(only: Only, bounce: Record) -> None:
         event_time=1_767_225_600.25,
         source="kumomta",
         outcome=Outcome.BOUNCED,
-        final=True,
         reply_code=550,
         enhanced_status="5.1.1",
         diagnostic="no such user here",
@@ -42,15 +41,15 @@ def test_a_bounce(only: Only, bounce: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "outcome", "final", "counts"),
+    ("kind", "outcome", "counts"),
     [
-        ("Delivery", Outcome.DELIVERED, True, True),
-        ("TransientFailure", Outcome.DEFERRED, False, True),
-        ("Bounce", Outcome.BOUNCED, True, True),
-        ("OOB", Outcome.BOUNCED, True, True),
-        ("Expiration", Outcome.BOUNCED, True, True),
-        ("AdminBounce", Outcome.DROPPED, True, False),
-        ("Feedback", Outcome.COMPLAINED, True, True),
+        ("Delivery", Outcome.DELIVERED, True),
+        ("TransientFailure", Outcome.DEFERRED, True),
+        ("Bounce", Outcome.BOUNCED, True),
+        ("OOB", Outcome.BOUNCED, True),
+        ("Expiration", Outcome.BOUNCED, True),
+        ("AdminBounce", Outcome.DROPPED, False),
+        ("Feedback", Outcome.COMPLAINED, True),
     ],
 )
 def test_record_types(
@@ -58,13 +57,11 @@ def test_record_types(
     bounce: Record,
     kind: str,
     outcome: Outcome,
-    final: bool,
     counts: bool,
 ) -> None:
     event = only("kumomta", bounce | {"type": kind})
-    assert (event.outcome, event.final, event.counts_to_rate) == (
+    assert (event.outcome, event.counts_to_rate) == (
         outcome,
-        final,
         counts,
     )
 

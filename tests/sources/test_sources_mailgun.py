@@ -28,7 +28,6 @@ def test_a_bounce_in_a_webhook_or_bare(
         event_time=1_767_225_600.25,
         source="mailgun",
         outcome=Outcome.BOUNCED,
-        final=True,
         reply_code=550,
         enhanced_status="5.1.1",
         diagnostic="no such user here",
@@ -45,17 +44,17 @@ def test_a_bounce_in_a_webhook_or_bare(
 
 
 @pytest.mark.parametrize(
-    ("change", "outcome", "final", "counts"),
+    ("change", "outcome", "counts"),
     [
-        ({"event": "delivered"}, Outcome.DELIVERED, True, True),
-        ({"severity": "temporary"}, Outcome.DEFERRED, False, True),
-        ({"severity": "permanent"}, Outcome.BOUNCED, True, True),
-        ({"reason": "suppress-bounce"}, Outcome.DROPPED, True, False),
-        ({"reason": "suppress-unsubscribe"}, Outcome.DROPPED, True, False),
-        ({"event": "rejected"}, Outcome.DROPPED, True, False),
-        ({"event": "complained"}, Outcome.COMPLAINED, True, True),
-        ({"flags": {"is-delayed-bounce": True}}, Outcome.BOUNCED, True, True),
-        ({"flags": {"is-test-mode": True}}, Outcome.BOUNCED, True, False),
+        ({"event": "delivered"}, Outcome.DELIVERED, True),
+        ({"severity": "temporary"}, Outcome.DEFERRED, True),
+        ({"severity": "permanent"}, Outcome.BOUNCED, True),
+        ({"reason": "suppress-bounce"}, Outcome.DROPPED, False),
+        ({"reason": "suppress-unsubscribe"}, Outcome.DROPPED, False),
+        ({"event": "rejected"}, Outcome.DROPPED, False),
+        ({"event": "complained"}, Outcome.COMPLAINED, True),
+        ({"flags": {"is-delayed-bounce": True}}, Outcome.BOUNCED, True),
+        ({"flags": {"is-test-mode": True}}, Outcome.BOUNCED, False),
     ],
 )
 def test_events_about_delivery(
@@ -63,13 +62,11 @@ def test_events_about_delivery(
     failed: Record,
     change: Record,
     outcome: Outcome,
-    final: bool,
     counts: bool,
 ) -> None:
     event = only("mailgun", failed | change)
-    assert (event.outcome, event.final, event.counts_to_rate) == (
+    assert (event.outcome, event.counts_to_rate) == (
         outcome,
-        final,
         counts,
     )
 
@@ -146,7 +143,6 @@ def test_an_old_webhook(only: Only, good_records: dict[str, bytes]) -> None:
         event_time=1_767_225_600.0,
         source="mailgun",
         outcome=Outcome.BOUNCED,
-        final=True,
         reply_code=550,
         enhanced_status="5.1.1",
         diagnostic="no such user here",
@@ -176,7 +172,6 @@ def test_outcomes_of_old_webhooks(
 ) -> None:
     event = only("mailgun", form(**fields))
     assert event.outcome is outcome
-    assert event.final
     assert event.counts_to_rate == (outcome is not Outcome.DROPPED)
 
 

@@ -22,7 +22,6 @@ def test_a_bounce_alone_or_in_an_array(only: Only, bounce: Record) -> None:
         event_time=1_767_225_600.0,
         source="sendgrid",
         outcome=Outcome.BOUNCED,
-        final=True,
         reply_code=550,
         enhanced_status="5.1.1",
         diagnostic="no such user here",
@@ -36,14 +35,14 @@ def test_a_bounce_alone_or_in_an_array(only: Only, bounce: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "outcome", "final", "counts"),
+    ("kind", "outcome", "counts"),
     [
-        ("delivered", Outcome.DELIVERED, True, True),
-        ("deferred", Outcome.DEFERRED, False, True),
-        ("bounce", Outcome.BOUNCED, True, True),
-        ("blocked", Outcome.BOUNCED, True, True),
-        ("dropped", Outcome.DROPPED, True, False),
-        ("spamreport", Outcome.COMPLAINED, True, True),
+        ("delivered", Outcome.DELIVERED, True),
+        ("deferred", Outcome.DEFERRED, True),
+        ("bounce", Outcome.BOUNCED, True),
+        ("blocked", Outcome.BOUNCED, True),
+        ("dropped", Outcome.DROPPED, False),
+        ("spamreport", Outcome.COMPLAINED, True),
     ],
 )
 def test_events_about_delivery(
@@ -51,13 +50,11 @@ def test_events_about_delivery(
     bounce: Record,
     kind: str,
     outcome: Outcome,
-    final: bool,
     counts: bool,
 ) -> None:
     event = only("sendgrid", bounce | {"event": kind})
-    assert (event.outcome, event.final, event.counts_to_rate) == (
+    assert (event.outcome, event.counts_to_rate) == (
         outcome,
-        final,
         counts,
     )
 

@@ -52,7 +52,6 @@ def test_a_bounce(only: Only, bounce: Record) -> None:
         event_time=1_767_225_600.25,
         source="ses",
         outcome=Outcome.BOUNCED,
-        final=True,
         reply_code=550,
         enhanced_status="5.1.1",
         diagnostic="no such user here",
@@ -98,10 +97,10 @@ def test_eventbridge_may_have_to_say_the_type(
     assert decode("ses", eventbridge(untyped, "Email Opened")) == Decoded()
 
 
-def test_a_transient_bounce_is_final(only: Only, bounce: Record) -> None:
+def test_a_transient_bounce_is_a_bounce(only: Only, bounce: Record) -> None:
     bounce["bounce"] |= {"bounceType": "Transient", "bounceSubType": "MailboxFull"}
     event = only("ses", bounce)
-    assert (event.outcome, event.final) == (Outcome.BOUNCED, True)
+    assert event.outcome is Outcome.BOUNCED
     assert event.provider_class == "Transient/MailboxFull"
 
 
@@ -120,7 +119,6 @@ def test_what_ses_did_not_try_is_dropped(
     bounce["bounce"]["bounceSubType"] = subtype
     event = only("ses", bounce)
     assert event.outcome is Outcome.DROPPED
-    assert event.final
     assert not event.counts_to_rate
 
 
@@ -133,7 +131,7 @@ def test_a_delivery(only: Only, bounce: Record) -> None:
         "reportingMTA": "a1-2.smtp-out.amazonses.test",
     }
     event = only("ses", of_kind(bounce, "Delivery", "delivery", report))
-    assert (event.outcome, event.final) == (Outcome.DELIVERED, True)
+    assert event.outcome is Outcome.DELIVERED
     assert (event.reply_code, event.enhanced_status) == (250, "2.6.0")
     assert event.diagnostic == "message received"
     assert event.recipient_domain == "one.test"
@@ -153,7 +151,7 @@ def test_a_delay_is_a_deferral(only: Only, bounce: Record) -> None:
         ],
     }
     event = only("ses", of_kind(bounce, "DeliveryDelay", "deliveryDelay", report))
-    assert (event.outcome, event.final) == (Outcome.DEFERRED, False)
+    assert event.outcome is Outcome.DEFERRED
     assert (event.reply_code, event.provider_class) == (421, "SpamDetected")
     assert event.counts_to_rate
 

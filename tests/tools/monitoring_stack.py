@@ -5,7 +5,6 @@ files in ``alerts/`` cannot go past the tests unseen.
 """
 
 import json
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from monitor.service.embedded import end_process, free_port
 from tests.tools.prometheus_tools import TEMPLATES_FOLDER, Tools
 
 ALERTS = Path(__file__).parents[2] / "alerts"
@@ -33,14 +33,6 @@ _DISCOVERY = """\
 """
 
 Found = TypeVar("Found")
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(seconds: float, what: str, probe: Callable[[], Found | None]) -> Found:
@@ -129,12 +121,7 @@ class Server:
 
     def stop(self) -> None:
         """End the program, by force if it does not listen."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_process(self._process, STOP_SECONDS)
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the ``data`` of an answer of the HTTP API."""

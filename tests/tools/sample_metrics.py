@@ -20,8 +20,10 @@ from monitor.service.metrics import (
     WINDOWS,
     CommitResult,
     DeadLetterResult,
+    LookupResult,
     Metrics,
     RecordResult,
+    ReplyResult,
     RulingResult,
     ScopeRow,
     TallyResult,
@@ -76,6 +78,7 @@ def sample_rows(keys: int = 12) -> list[ScopeRow]:
 def step(metrics: Metrics, now: float) -> None:
     """Let one second pass: every counter and histogram moves."""
     _step_ingest(metrics, now)
+    _step_classify(metrics)
     _step_observer(metrics, now)
     metrics.throttle.count_directive(sample_directive(now))
     metrics.throttle.count_ruling(RulingResult.APPLIED, RulingReason.CLIMBED)
@@ -100,6 +103,17 @@ def _step_ingest(metrics: Metrics, now: float) -> None:
         ingest.lag.labels(TOPIC, partition).set(3)
         ingest.watermark.labels(TOPIC, partition).set(now)
     ingest.last_event.set(now)
+
+
+def _step_classify(metrics: Metrics) -> None:
+    classify = metrics.classify
+    for provider in ("gmail", "yahoo", "other"):
+        classify.replies.labels(provider, ReplyResult.DETERMINED).inc(20)
+        classify.replies.labels(provider, ReplyResult.UNDETERMINED).inc()
+    classify.lookups.labels(LookupResult.HIT).inc(60)
+    classify.lookups.labels(LookupResult.MISS).inc(3)
+    classify.cache_entries.set(3)
+    classify.templates.set(1)
 
 
 def _step_observer(metrics: Metrics, now: float) -> None:

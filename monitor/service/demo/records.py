@@ -30,7 +30,6 @@ def encode_event(
     )
     outcome = OUTCOMES[fate]
     fields = _fields(event_id, mail, moment, outcome) | {
-        "final": outcome is not Outcome.DEFERRED,
         "reply_code": reply.code,
         "enhanced_status": reply.status,
         "diagnostic": f"{reply.code} {reply.status} {text}" if reply.code else text,

@@ -19,13 +19,17 @@ from prometheus_client import (
     generate_latest,
 )
 
+from monitor.service.metrics.classify import ClassifyMetrics
 from monitor.service.metrics.declare import Book, Entry
 from monitor.service.metrics.ingest import IngestMetrics
 from monitor.service.metrics.labels import (
     Actor,
     CommitResult,
     DeadLetterResult,
+    LookupResult,
     RecordResult,
+    ReloadResult,
+    ReplyResult,
     RulingResult,
     TallyResult,
     WebhookResult,
@@ -42,8 +46,11 @@ __all__ = [
     "Actor",
     "CommitResult",
     "DeadLetterResult",
+    "LookupResult",
     "Metrics",
     "RecordResult",
+    "ReloadResult",
+    "ReplyResult",
     "RulingResult",
     "ScopeRow",
     "TallyResult",
@@ -66,6 +73,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._book = Book(self.registry)
         self.ingest = IngestMetrics(self._book)
+        self.classify = ClassifyMetrics(self._book)
         self.worker = WorkerMetrics(self._book)
         dropped = self.worker.series_dropped
         self.observer = ObserverMetrics(self._book, dropped)

@@ -124,12 +124,14 @@ class IngestMetrics:
         )
         self.commits = book.counter(
             "bouncemon_commits_total",
-            "Offset commits, by how they ended.",
+            "Commits of input offsets, by how they ended; after a failed one comes "
+            "another try.",
             result=CommitResult,
         )
         self.commit_delay = book.gauge(
             "bouncemon_commit_delay_seconds",
-            "Age of the oldest record that was counted and is not committed yet.",
+            "For how long an offset that may be committed has waited for it, in the "
+            "worst partition. That commits trail by the allowed lateness is no delay.",
         )
 
     def _declare_partitions(self, book: Book) -> None:

@@ -68,3 +68,24 @@ class WebhookResult(StrEnum):
     UNAUTHORIZED = "unauthorized"
     INVALID = "invalid"
     FAILED = "failed"
+
+
+class ReplyResult(StrEnum):
+    """Whether a reply's reason was found."""
+
+    DETERMINED = "determined"
+    UNDETERMINED = "undetermined"
+
+
+class LookupResult(StrEnum):
+    """Whether a verdict was remembered or had to be found."""
+
+    HIT = "hit"
+    MISS = "miss"
+
+
+class ReloadResult(StrEnum):
+    """What became of a changed rules file."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"

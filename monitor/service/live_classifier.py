@@ -1,0 +1,70 @@
+"""The classifier of a running worker: its rules can change, and it keeps the books."""
+
+from collections import defaultdict
+
+from monitor.classify import CacheStats, Classifier, Rule
+from monitor.events import Reason, Verdict
+from monitor.service import clock
+from monitor.service.templates import Reply, Templates
+
+_UNDETERMINED = Reason.UNDETERMINED
+
+
+class LiveClassifier:
+    """Classifies like a ``Classifier`` whose rules may be exchanged meanwhile.
+
+    All inputs of a worker share one. ``classify`` runs for each reply, so its books
+    are plain dictionaries; ``ClassifyReport`` makes metrics of them once a second.
+
+    ``replies`` and ``undetermined`` are totals since the start by provider, which is
+    one of the provider table or ``other`` and so bounds them.
+    """
+
+    def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
+        self.replies: defaultdict[str, int] = defaultdict(int)
+        self.undetermined: defaultdict[str, int] = defaultdict(int)
+        self.templates = Templates(clock.now())
+        self._retired = CacheStats(0, 0, 0)
+        self._classifier = Classifier(rules)
+
+    def classify(
+        self,
+        diagnostic: str,
+        reply_code: int = 0,
+        enhanced_status: str = "",
+        provider: str = "",
+        hint: str = "",
+    ) -> Verdict:
+        """The verdict on one reply; see ``Classifier.classify``."""
+        verdict = self._classifier.classify(
+            diagnostic, reply_code, enhanced_status, provider, hint
+        )
+        self.replies[provider] += 1
+        if verdict.reason is _UNDETERMINED:
+            self.undetermined[provider] += 1
+            reply = Reply(reply_code, enhanced_status, diagnostic)
+            self.templates.add(verdict.template, reply, provider, clock.now())
+        return verdict
+
+    @staticmethod
+    def prepare(rules: tuple[Rule, ...]) -> Classifier:
+        """A classifier with new rules, for ``swap``; fit for another thread."""
+        return Classifier(rules)
+
+    def swap(self, classifier: Classifier) -> None:
+        """Classify what comes from now on by other rules.
+
+        The templates start anew, since the new rules may know them.
+        """
+        self._retired = self.cache_stats()._replace(size=0)
+        self._classifier = classifier
+        self.templates = Templates(clock.now())
+
+    def cache_stats(self) -> CacheStats:
+        """Hits and misses since the start, over all exchanges; entries held now."""
+        now = self._classifier.cache_stats()
+        return CacheStats(
+            hits=self._retired.hits + now.hits,
+            misses=self._retired.misses + now.misses,
+            size=now.size,
+        )
