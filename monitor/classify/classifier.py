@@ -3,12 +3,12 @@
 Theory of operation: a reply becomes plain text; the innermost reply in it is found; the
 first rule that matches decides (users' rules, provider tokens, generic families). When
 no rule is sure, the surest of the source's own class, the enhanced status, a vague rule
-and the reply code decides. An unknown 5xx is never hard. Two bounded caches stand in
-front: one for the very same input, one for the same plain text.
+and the reply code decides. An unknown 5xx is never hard. Two bounded memories stand in
+front: one for the very same input, one for the same plain text in the same context. The
+verdict is a function of these two alone, so it does not matter which of them answers.
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from monitor.classify.codes import Guess, guess_hint, guess_reply, guess_status
@@ -17,36 +17,46 @@ from monitor.classify.index import (
     Hit,
     RuleIndex,
     builtin_index,
-    is_sure,
     permanence_of,
 )
 from monitor.classify.normal import MAX_INPUT, plain, template_id
+from monitor.classify.recent import Recent
 from monitor.classify.rules import Rule
 from monitor.classify.taxonomy import advice_for, class_of
 from monitor.classify.unwrap import Reply, unwrap
 from monitor.events import BounceClass, Permanence, Reason, Stage, Verdict
 
-#: Exact inputs remembered: some 5 MB at 300 bytes each, and all that repeats in bursts.
-EXACT_ENTRIES = 16_384
-#: Plain texts remembered; live traffic has some thousand templates.
-TEMPLATE_ENTRIES = 32_768
+#: Exact inputs remembered in each of two generations: all that repeats in bursts. Some
+#: 2 MB; with the longest texts 16 MB, or 64 MB when each has an emoji.
+EXACT_ENTRIES = 4_096
+#: Plain texts remembered in each of two generations; live traffic has some thousand.
+TEMPLATE_ENTRIES = 8_192
 #: Longest status, and longest provider or hint, that is looked at: a domain name's.
 MAX_STATUS, MAX_NAME = 16, 255
-#: Recipient domains and providers whose own rules are remembered.
-SCOPE_ENTRIES = 4_096
+#: Contexts (codes, provider, hint) remembered in each of two generations.
+CONTEXT_ENTRIES = 8_192
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
-_NO_SCOPE: frozenset[str] = frozenset()
 # Words of a notice that the mail is still in the queue.
-_STILL_TRYING = (" retried ", " still undelivered ", " delayed ", " no need to resend ")
+_STILL_TRYING = frozenset({"retried", "delayed"})
+_STILL_TRYING_PHRASES = (" still undelivered ", " no need to resend ")
 
 
 class CacheStats(NamedTuple):
-    """How the caches did since the start; ``misses`` were decided by the rules."""
+    """How the memories did since the start; ``misses`` were decided by the rules."""
 
     hits: int
     misses: int
     size: int
+
+
+class Context(NamedTuple):
+    """What comes with a text, brought to what rules can tell apart."""
+
+    code: int
+    status: str
+    scope: frozenset[str]
+    hint: str
 
 
 class Decision(NamedTuple):
@@ -84,9 +94,10 @@ class Classifier:
     def __init__(self, user_rules: tuple[Rule, ...] = ()) -> None:
         self._own = RuleIndex(user_rules)
         self._builtin = builtin_index()
-        self._scope = lru_cache(SCOPE_ENTRIES)(self._scope_of)
-        self._exact = lru_cache(EXACT_ENTRIES)(self._from_input)
-        self._known = lru_cache(TEMPLATE_ENTRIES)(self._from_words)
+        self._asked = 0
+        self._exact = Recent(self._from_input, EXACT_ENTRIES)
+        self._known = Recent(self._from_words, TEMPLATE_ENTRIES)
+        self._contexts = Recent(self._context, CONTEXT_ENTRIES)
 
     def classify(
         self,
@@ -106,13 +117,14 @@ class Classifier:
             provider: a mailbox provider's id, a recipient domain or an MX host.
             hint: the source's own class, such as ``Permanent/NoEmail``.
         """
-        return self._exact(
+        self._asked += 1
+        return self._exact[
             diagnostic[:MAX_INPUT],
             reply_code,
             enhanced_status[:MAX_STATUS],
             provider[:MAX_NAME],
             hint[:MAX_NAME],
-        )
+        ]
 
     def explain(
         self,
@@ -124,8 +136,10 @@ class Classifier:
     ) -> Explanation:
         """The verdict of ``classify`` with all that led to it."""
         words = plain(diagnostic)
-        key = self._key(reply_code, enhanced_status[:MAX_STATUS], provider[:MAX_NAME])
-        decision = self._decide(words, *key, hint[:MAX_NAME])
+        context = self._context(
+            (reply_code, enhanced_status[:MAX_STATUS], provider[:MAX_NAME], hint)
+        )
+        decision = self._decide(words, context)
         reply = decision.reply
         return Explanation(
             verdict=_verdict(decision, words),
@@ -140,44 +154,35 @@ class Classifier:
         )
 
     def cache_stats(self) -> CacheStats:
-        """Hits of both caches, verdicts that had to be decided, entries held."""
-        exact, known = self._exact.cache_info(), self._known.cache_info()
+        """Hits of both memories, verdicts that had to be decided, entries held."""
         return CacheStats(
-            hits=exact.hits + known.hits,
-            misses=known.misses,
-            size=exact.currsize + known.currsize,
+            hits=self._asked - self._known.made,
+            misses=self._known.made,
+            size=self._exact.held + self._known.held,
         )
 
-    def _key(
-        self, code: int, status: str, provider: str
-    ) -> tuple[int, str, frozenset[str]]:
-        """Code, status and provider, each brought to what rules can tell apart."""
-        code = int(code) if 200 <= code <= 599 else 0
-        status = status if _STATUS.fullmatch(status) else ""
-        return code, status, self._scope(provider) if provider else _NO_SCOPE
+    def _context(self, given: tuple[int, str, str, str]) -> Context:
+        code, status, provider, hint = given
+        return Context(
+            int(code) if 200 <= code <= 599 else 0,
+            status if _STATUS.fullmatch(status) else "",
+            self._own.scope_of(provider) | self._builtin.scope_of(provider),
+            hint[:MAX_NAME],
+        )
 
-    def _scope_of(self, provider: str) -> frozenset[str]:
-        return self._own.scope_of(provider) | self._builtin.scope_of(provider)
+    def _from_input(self, given: tuple[str, int, str, str, str]) -> Verdict:
+        return self._known[plain(given[0]), self._contexts[given[1:]]]
 
-    def _from_input(
-        self, diagnostic: str, code: int, status: str, provider: str, hint: str
-    ) -> Verdict:
-        key = self._key(code, status, provider)
-        return self._known(plain(diagnostic), *key, hint)
+    def _from_words(self, known_by: tuple[str, Context]) -> Verdict:
+        words, context = known_by
+        return _verdict(self._decide(words, context), words)
 
-    def _from_words(
-        self, words: str, code: int, status: str, scope: frozenset[str], hint: str
-    ) -> Verdict:
-        return _verdict(self._decide(words, code, status, scope, hint), words)
-
-    def _decide(
-        self, words: str, code: int, status: str, scope: frozenset[str], hint: str
-    ) -> Decision:
-        reply = unwrap(words, code, status)
-        hit = self._hit(reply, words, scope)
-        if hit is not None and is_sure(hit.rule):
+    def _decide(self, words: str, context: Context) -> Decision:
+        reply = unwrap(words, context.code, context.status)
+        hit = self._hit(reply, words, context.scope)
+        if hit is not None and hit.sure:
             return _by_rule(reply, hit)
-        return _weighed(reply, hit, hint)
+        return _weighed(reply, hit, context.hint)
 
     def _own_hit(self, reply: Reply, words: str, scope: frozenset[str]) -> Hit | None:
         """The user's rule for the inner reply or, failing that, the whole text."""
@@ -198,9 +203,9 @@ class Classifier:
         if not reply.wrapped or _settled(inner):
             return inner
         outer = self._builtin.match(reply._replace(text=words), scope)
-        if inner is None or outer is None or not is_sure(outer.rule):
+        if inner is None or outer is None or not outer.sure:
             return inner or outer
-        if is_sure(inner.rule):
+        if inner.sure:
             return outer if outer.rule.reason is Reason.EXPIRED else inner
         # The wrapping's own words ("unknown address error") never make a reply hard.
         return inner if class_of(outer.rule.reason) is BounceClass.HARD else outer
@@ -208,11 +213,7 @@ class Classifier:
 
 def _settled(hit: Hit | None) -> bool:
     """A sure hit on the receiver's words, not on the relay's tale of the trouble."""
-    return (
-        hit is not None
-        and is_sure(hit.rule)
-        and hit.rule.reason is not Reason.CONNECT_FAILED
-    )
+    return hit is not None and hit.sure and hit.rule.reason is not Reason.CONNECT_FAILED
 
 
 def _by_rule(reply: Reply, hit: Hit) -> Decision:
@@ -250,24 +251,27 @@ def _verdict(decision: Decision, words: str) -> Verdict:
     reply, reason = decision.reply, decision.reason
     permanence = permanence_of(reply.code, reply.status)
     kind = class_of(reason)
+    said = words.split()
     return Verdict(
         bounce_class=kind,
         reason=reason,
         permanence=permanence,
-        final=_final(reason, permanence, words),
+        final=_final(reason, permanence, words, said),
         confidence=decision.confidence,
         stage=decision.stage,
         rule=decision.rule,
-        blocklist=blocklist_in(words) if kind is BounceClass.BLOCK else "",
-        retry_after=0 if kind is BounceClass.HARD else retry_after_in(words),
+        blocklist=blocklist_in(said) if kind is BounceClass.BLOCK else "",
+        retry_after=0 if kind is BounceClass.HARD else retry_after_in(words, said),
         template=template_id(reply.text),
         recipient_advice=advice_for(reason, permanence),
     )
 
 
-def _final(reason: Reason, permanence: Permanence, words: str) -> bool:
+def _final(reason: Reason, permanence: Permanence, words: str, said: list[str]) -> bool:
     """Whether the sender has given up: a bounce, not a deferral."""
-    if any(phrase in words for phrase in _STILL_TRYING):
+    if not _STILL_TRYING.isdisjoint(said):
+        return False
+    if any(phrase in words for phrase in _STILL_TRYING_PHRASES):
         return False
     return reason is Reason.EXPIRED or permanence is not Permanence.TRANSIENT
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -28,25 +29,26 @@ def _blocklists() -> dict[str, str]:
     return {word: name for name, words in names.items() for word in words}
 
 
-def blocklist_in(words: str) -> str:
-    """The first blocklist that plain text names, as a short id; ``""`` for none.
+def blocklist_in(said: Sequence[str]) -> str:
+    """The first blocklist that the words of a reply name, as a short id; or ``""``.
 
-    >>> blocklist_in(" 554 blocked using zen spamhaus org ")
+    >>> blocklist_in("554 blocked using zen spamhaus org".split())
     'spamhaus'
     """
-    known, said = _blocklists(), words.split()
+    known = _blocklists()
     if known.keys().isdisjoint(said):
         return ""
     return next(known[word] for word in said if word in known)
 
 
-def retry_after_in(words: str) -> int:
-    """Seconds that plain text asks to wait; 0 when it names no time.
+def retry_after_in(words: str, said: Sequence[str]) -> int:
+    """Seconds that plain text, whose words are ``said``, asks to wait; 0 for no time.
 
-    >>> retry_after_in(" 450 greylisted please try again in 5 minutes ")
+    >>> text = " 450 greylisted please try again in 5 minutes "
+    >>> retry_after_in(text, text.split())
     300
     """
-    if _ABOUT_RETRY.isdisjoint(words.split()):
+    if _ABOUT_RETRY.isdisjoint(said):
         return 0
     if found := _WAIT.search(words):
         return min(int(found[1]) * _UNITS[found[2][0]], MAX_RETRY_AFTER)

@@ -1,15 +1,16 @@
 """Find the first rule that a reply matches, without trying them all.
 
-Theory of operation: every pattern waits under the words of its rarest need. A reply's
-words select the few patterns that can match at all; each is tried in the order of the
-rules: its other needs first, then a plain one as substrings and a wild one as a bounded
-regular expression.
+Theory of operation: every word and stem has a number whose bits are the patterns that
+need it. Those of a reply's words, put together, select the few patterns that can match
+at all; each is tried in the order of the rules, a plain one as substrings and a wild
+one as a bounded regular expression.
 """
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import NamedTuple
 
 from monitor.classify.dialect import parse
@@ -20,36 +21,76 @@ from monitor.events import Permanence, Stage
 
 #: A pattern that stands for at most so many strings is tried as substrings.
 MOST_NEEDLES = 24
+#: Needs of a pattern that its words are looked up for, the rarest; more pay no more.
+SLOTS = 3
 
 
 class Hit(NamedTuple):
-    """The rule that matched, by which pattern."""
+    """The rule that matched, by which pattern; a sure one decides alone."""
 
     rule: Rule
     pattern: str
+    sure: bool
 
 
 class _Try:
     """One pattern of a rule, ready to be tried."""
 
-    __slots__ = ("_regex", "free", "needles", "others", "pattern", "rule", "sure")
+    __slots__ = ("_needles", "_regex", "free", "hit")
 
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
-        self.rule = rule
-        self.pattern = pattern
-        self.sure = is_sure(rule)
+        self.hit = Hit(rule, pattern.source, is_sure(rule))
         self.free = not (rule.only or rule.commands or rule.providers)
-        self.needles = pattern.needles(MOST_NEEDLES) or ()
-        self.others: tuple[frozenset[str], ...] = ()
-        self._regex = None if self.needles else re.compile(pattern.regex())
+        self._needles = pattern.needles(MOST_NEEDLES) or ()
+        self._regex = None if self._needles else re.compile(pattern.regex())
 
-    def found(self, text: str, keys: set[str]) -> bool:
-        for need in self.others:
-            if need.isdisjoint(keys):
-                return False
+    def found(self, text: str) -> bool:
         if self._regex is not None:
             return self._regex.search(text) is not None
-        return any(needle in text for needle in self.needles)
+        # A loop: most have one or two, and a generator costs more than they do.
+        for needle in self._needles:  # noqa: SIM110
+            if needle in text:
+                return True
+        return False
+
+
+class _Masks(dict[str, int]):
+    """What each word of a text is worth: a bit for every need that it meets.
+
+    A pattern has a bit in each of ``SLOTS`` bands, one band a need; one with fewer
+    needs has the other bands' bits set in ``free``.
+    """
+
+    def __init__(self, needs: Sequence[Sequence[frozenset[str]]]) -> None:
+        super().__init__()
+        self._width = len(needs)
+        self._stems: dict[str, int] = {}
+        self.free = 0
+        words: defaultdict[str, int] = defaultdict(int)
+        for place, sets in enumerate(needs):
+            for band in range(SLOTS):
+                bit = 1 << (band * self._width + place)
+                for key in sets[band] if band < len(sets) else ():
+                    words[key] |= bit
+                self.free |= 0 if band < len(sets) else bit
+        for key, mask in words.items():
+            if key.endswith("*"):
+                self._stems[key[:-1]] = mask
+        for key, mask in words.items():
+            self[key] = mask | self._stems.get(key[:STEM], 0)
+
+    def __missing__(self, word: str) -> int:
+        return self._stems.get(word[:STEM], 0)
+
+    def places(self, text: str) -> int:
+        """The patterns whose needs ``text`` meets, each one a bit at its place."""
+        met = reduce(or_, map(self.__getitem__, text.split()), self.free)
+        if not text.isascii() and max(text) >= UNSPACED:
+            met |= self[ANY_UNSPACED]
+        places = met & ((1 << self._width) - 1)
+        for band in range(1, SLOTS):
+            places &= met >> (band * self._width)
+        return places
 
 
 def is_sure(rule: Rule) -> bool:
@@ -62,18 +103,13 @@ class RuleIndex:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self._tries = [
-            _Try(rule, parse(source)) for rule in self.rules for source in rule.patterns
-        ]
-        needs = [one.pattern.needs() for one in self._tries]
+        patterns = [(rule, parse(one)) for rule in self.rules for one in rule.patterns]
+        self._tries = [_Try(rule, pattern) for rule, pattern in patterns]
+        needs = [pattern.needs() for _, pattern in patterns]
         common = Counter(key for sets in needs for words in sets for key in words)
-        self._places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, sets in enumerate(needs):
-            rarest, *others = sorted(sets, key=lambda s: sum(common[k] for k in s))
-            self._tries[place].others = tuple(others)
-            for key in rarest:
-                self._places[key].append(place)
-        self._stems = frozenset(key[:-1] for key in common if key.endswith("*"))
+        for sets in needs:
+            sets.sort(key=lambda words: sum(common[key] for key in words))
+        self._masks = _Masks(needs)
         self._providers = frozenset(p for rule in self.rules for p in rule.providers)
 
     def scope_of(self, provider: str) -> frozenset[str]:
@@ -90,33 +126,21 @@ class RuleIndex:
 
         When none is sure, the first vague one; a user's rule is always sure.
         """
-        text = reply.text
-        keys = self._keys(text)
-        places: set[int] = set()
-        for key in keys & self._places.keys():
-            places.update(self._places[key])
+        text, tries = reply.text, self._tries
+        places = self._masks.places(text)
         vague = None
-        for place in sorted(places):
-            one = self._tries[place]
-            if vague and not one.sure:
+        while places:
+            lowest = places & -places
+            places ^= lowest
+            one = tries[lowest.bit_length() - 1]
+            hit = one.hit
+            if vague and not hit.sure:
                 continue
-            if not one.found(text, keys):
-                continue
-            if one.free or _allowed(one.rule, reply, scope):
-                hit = Hit(one.rule, one.pattern.source)
-                if one.sure:
+            if one.found(text) and (one.free or _allowed(hit.rule, reply, scope)):
+                if hit.sure:
                     return hit
                 vague = hit
         return vague
-
-    def _keys(self, text: str) -> set[str]:
-        """What a text offers to the needs of patterns: its words and their stems."""
-        keys = set(text.split())
-        for stem in {word[:STEM] for word in keys} & self._stems:
-            keys.add(stem + "*")
-        if not text.isascii() and max(text) >= UNSPACED:
-            keys.add(ANY_UNSPACED)
-        return keys
 
 
 def _allowed(rule: Rule, reply: Reply, scope: frozenset[str]) -> bool:

@@ -7,8 +7,9 @@ of a receiver is one string, whoever was written to.
 
 import re
 import unicodedata
-from functools import lru_cache
 from hashlib import blake2b
+
+from monitor.classify.recent import Recent
 
 #: Longer inputs are cut: the sense of a reply stands in its first two kilobytes.
 MAX_INPUT = 2048
@@ -31,23 +32,46 @@ _IPV6 = re.compile(r"(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4}){0,7}")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 # A token of nine and more with a digit in it, or a number of seven and more digits.
 _ID = re.compile(r"\b(?=[^\W\d]{0,30}\d)\w{9,}|\b\d{7,}\b", re.ASCII)
-#: Tokens remembered by ``_plain_token``: words with a comma, codes, host names.
-_TOKEN_ENTRIES = 16_384
+_SHORTEST_ID = 7
+# A moment as machines write it: 2026-01-31t23:59:59.123z.
+_MOMENT = re.compile(
+    r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+# Tokens that are one address, number of a host, or id, between marks that are no words.
+# What ``spell`` makes of each is known without looking closer: tests hold it to that.
+_SHAPE = re.compile(
+    r"[<(\[{\"']*"
+    r"(?:([\w.+=-]+@[\w.-]+)"
+    r"|(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})"
+    r"|([A-Za-z]{0,30}\d[0-9A-Za-z]*(?<=[0-9A-Za-z]{9})|\d{7,8}))"
+    r"[>)\]}\"',;.!?]*:?",
+    re.ASCII,
+)
+# Around a word they are no words; an @ may make an address of it.
+_MARKS = "!\"#$%&'()*+,-./:;<=>?[\\]^_`{|}~"
+_SHAPES = ("", " addr", " ip", " id")
+#: Tokens remembered in each of two generations: words, codes, host names.
+_TOKEN_ENTRIES = 8_192
+#: Longer tokens are no words, and hardly come again.
+_TOKEN_LENGTH = 40
 
 
 class _Letters(dict[int, str]):
-    """What each character becomes: marks go, foreign punctuation is a space."""
+    """What each character becomes: plain lower-case letters, or a space."""
 
     def __missing__(self, code: int) -> str:
-        char = chr(code)
-        letter = _PLAINER.get(char, char)
-        if unicodedata.category(char)[0] == "M":
-            letter = ""
-        elif code > 127 and not char.isalnum():
-            letter = " "
+        spread = unicodedata.normalize("NFKD", chr(code)).casefold()
+        letters = "".join(map(_letter, spread))
         if len(self) < _LETTER_ENTRIES:
-            self[code] = letter
-        return letter
+            self[code] = letters
+        return letters
+
+
+def _letter(char: str) -> str:
+    """Marks go, and foreign punctuation is a space."""
+    if char.isalnum() or char.isascii():
+        return _PLAINER.get(char, char)
+    return "" if unicodedata.category(char)[0] == "M" else " "
 
 
 _LETTERS = _Letters()
@@ -66,38 +90,86 @@ def _lower(text: str) -> str:
     """Lower case; without accents and without the punctuation of other scripts."""
     if text.isascii():
         return text.lower()
-    spread = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", spread.translate(_LETTERS))
+    return unicodedata.normalize("NFC", text.translate(_LETTERS))
 
 
 def plain(text: str) -> str:
     """The words of a reply, one space before, between and after them.
 
+    It reads token by token, since no word of a reply goes over white space; so it is
+    the sum of its tokens' words, and most tokens are known.
+
     >>> plain("<joe@example.org>: Mailbox full (#5.2.2)")
     ' addr mailbox full 5.2.2 '
     """
-    tokens = _lower(text[:MAX_INPUT]).translate(_EDGES).split()
-    words = [t if t.isalpha() else _plain_token(t) for t in tokens]
-    return f" {' '.join([word for word in words if word])} "
+    words = "".join(map(_SPELT.__getitem__, text[:MAX_INPUT].split()))
+    if len(words) > MAX_INPUT + 1:
+        words = words[:MAX_INPUT].rpartition(" ")[0]
+    return words + " "
 
 
-@lru_cache(_TOKEN_ENTRIES)
-def _plain_token(token: str) -> str:
-    """The words in one token that has more than letters; ``""`` when there are none."""
-    if "@" in token:
-        words = [_plain_part(part) for part in token.split(":")]
-        return " ".join([word for word in words if word])
-    return _plain_part(token)
+def spell(token: str) -> str:
+    """The words in one token, a space before each; ``""`` when there are none."""
+    bare = token.strip(_MARKS)
+    if not bare:
+        return ""
+    if bare.isalpha() and bare.isascii():
+        return " " + bare.lower()
+    # One letter may become eighteen, so what comes of it is cut too.
+    lower = _lower(token)[:MAX_INPUT]
+    if "@" in lower or lower.count(":") > 1 or lower.count(".") > 2:
+        lower = " ".join([_placed(part) for part in lower.translate(_EDGES).split()])
+    lower = lower.translate(_TO_SPACE)
+    if "." in lower:
+        lower = _LOOSE_DOT.sub(" ", lower)
+    if len(lower) >= _SHORTEST_ID:
+        lower = _ID.sub(" id ", lower)
+    return "".join([f" {word}" for word in lower.split()])
 
 
-def _plain_part(token: str) -> str:
-    if 0 < token.find("@") < len(token) - 1:
+def _placed(part: str) -> str:
+    """What stands between edges, with its addresses and hosts' numbers replaced."""
+    if "@" in part:
+        return " ".join([_not_addressed(piece) for piece in part.split(":")])
+    return _not_numbered(part)
+
+
+def _not_addressed(piece: str) -> str:
+    if 0 < piece.find("@") < len(piece) - 1:
         return "addr"
-    token = _IPV4.sub(" ip ", token)
-    if token.count(":") > 1 and not _CLOCK.fullmatch(token):
-        token = _IPV6.sub(" ip ", token)
-    words = _ID.sub(" id ", _LOOSE_DOT.sub(" ", token.translate(_TO_SPACE)))
-    return " ".join(words.split())
+    return _not_numbered(piece)
+
+
+def _not_numbered(part: str) -> str:
+    if part.count(".") > 2:
+        part = _IPV4.sub(" ip ", part)
+    if part.count(":") > 1:
+        part = _MOMENT.sub(" id ", part)
+        if not _CLOCK.fullmatch(part):
+            part = _IPV6.sub(" ip ", part)
+    return part
+
+
+class _Spelt(Recent[str, str]):
+    """``spell``, remembered for tokens that may come again.
+
+    Addresses, ids and hosts' numbers do not: their common shapes are told at a glance.
+    """
+
+    def __missing__(self, token: str) -> str:
+        if shape := _SHAPE.fullmatch(token):
+            return _SHAPES[shape.lastindex or 0]
+        if len(token) > _TOKEN_LENGTH or "@" in token:
+            return spell(token)
+        return super().__missing__(token)
+
+
+_SPELT = _Spelt(spell, _TOKEN_ENTRIES)
+
+
+def forget_tokens() -> None:
+    """Make ``plain`` start with nothing known; for measurements."""
+    _SPELT.forget()
 
 
 def template_id(words: str) -> str:
@@ -106,6 +178,6 @@ def template_id(words: str) -> str:
     Words such as ``ts03`` and statuses such as ``5.7.1`` are part of a template.
     """
     head, *rest = words.split() or [""]
-    shape = " ".join([head, *("n" if word.isdigit() else word for word in rest)])
+    shape = " ".join([head, *["n" if word.isdigit() else word for word in rest]])
     raw = shape.encode("utf-8", "backslashreplace")
     return blake2b(raw, digest_size=_TEMPLATE_BYTES).hexdigest()

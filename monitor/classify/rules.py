@@ -31,6 +31,9 @@ from monitor.events import Permanence, Reason, Stage
 MAX_FILE_LENGTH = 1_000_000
 #: Most rules in one file; several times what is built in.
 MAX_RULES = 2_000
+#: Most patterns in one file; several times what is built in. The index takes a bit a
+#: pattern for every word that any of them needs: some 50 MB at most.
+MAX_PATTERNS = 8_000
 #: How sure a rule is that does not say.
 DEFAULT_CONFIDENCE = 0.9
 #: A text rule at least this sure decides alone; a weaker one is weighed against codes.
@@ -94,6 +97,8 @@ def read_rules(
         found = msgspec.convert(raw, _RulesFile).rule
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {_place(raw, str(error))}") from error
+    if sum(len(table.patterns) for table in found) > MAX_PATTERNS:
+        raise ConfigError(f"{origin}: more than {MAX_PATTERNS} patterns")
     return tuple(_rule(table, origin, stage) for table in found)
 
 

@@ -4,9 +4,12 @@ import re
 import unicodedata
 
 from monitor.classify.normal import MAX_INPUT
+from monitor.classify.recent import Recent
 
 #: Default length of a sample, in characters.
 SAMPLE_LENGTH = 256
+#: Tokens remembered in each of two generations; longer ones hardly come again.
+_TOKEN_ENTRIES, _TOKEN_LENGTH = 4_096, 40
 
 # A run of what may stand in an address; whole runs keep the search linear.
 _RUN = re.compile(r"[^\s<>()\[\]\",;:]+")
@@ -25,7 +28,6 @@ _ID = re.compile(
     r"|\b\d{7,}\b",
     re.ASCII | re.IGNORECASE,
 )
-_SPACES = re.compile(r"\s{2,}")
 _CONTROLS: dict[int, str | None] = {
     code: " " if chr(code).isspace() else None for code in [*range(32), 127]
 }
@@ -40,15 +42,41 @@ def scrub(text: str, limit: int = SAMPLE_LENGTH) -> str:
     >>> scrub("550 5.1.1 <joe@example.org> unknown at [192.0.2.7]")
     '550 5.1.1 <ADDR> unknown at [IP]'
     """
-    text = _visible(text[:MAX_INPUT])
-    text = _URL.sub(r"\1/...", text)
-    if "@" in text:
-        text = _RUN.sub(_masked, _QUOTED_LOCAL.sub("ADDR@", text))
-    text = _IPV4.sub("IP", text)
-    if ":" in text:
-        text = _IPV6.sub("IP", text)
-    text = _SPACES.sub(" ", _ID.sub("ID", text)).strip()
+    text = text[:MAX_INPUT]
+    if not text.isprintable():
+        text = _visible(text)
+    if '"@' in text:  # the one thing to hide that may have blanks in it
+        text = _QUOTED_LOCAL.sub("ADDR@", text)
+    text = " ".join(map(_CLEAN.__getitem__, text.split()))
     return text if len(text) <= limit else _cut(text, limit)
+
+
+def _scrub_token(token: str) -> str:
+    """``scrub`` for what stands between two blanks."""
+    if "://" in token:
+        token = _URL.sub(r"\1/...", token)
+    if "@" in token:
+        token = _RUN.sub(_masked, token)
+    if token.count(".") > 2:
+        token = _IPV4.sub("IP", token)
+    if ":" in token:
+        token = _IPV6.sub("IP", token)
+    return _ID.sub("ID", token)
+
+
+class _Clean(Recent[str, str]):
+    """``_scrub_token``, remembered where there was nothing to hide."""
+
+    def __missing__(self, token: str) -> str:
+        if token.isalpha() and token.isascii():
+            return token
+        scrubbed = _scrub_token(token)
+        if scrubbed != token or len(token) > _TOKEN_LENGTH:
+            return scrubbed
+        return super().__missing__(token)
+
+
+_CLEAN = _Clean(_scrub_token, _TOKEN_ENTRIES)
 
 
 def _masked(run: re.Match[str]) -> str:

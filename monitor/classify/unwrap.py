@@ -26,6 +26,7 @@ _NEAR = (
     " last response ",
     " server returned was ",
     " unknown address error ",
+    " other mail system problem ",
     " diagnostic code smtp ",
     " mailbox unavailable 550 ",
 )
@@ -53,6 +54,7 @@ _CLOSERS = (
     " 503 5.5.1 ",
     " 503 5.5.2 ",
     " 503 5.0.0 ",
+    " 503 bad sequence ",
     " in reply to ",
     " giving up on ",
     " delivery attempts ",
@@ -60,6 +62,8 @@ _CLOSERS = (
     " learn more ",
     " to learn more ",
     " for instructions ",
+    " for explanation ",
+    " for an explanation ",
 )
 # Cox, Charter and others put "AUP#CODE" at the very end, behind a link.
 _TOKEN = " aup "
@@ -67,6 +71,8 @@ _STEPS = (
     (" initial connection ", "connect"),
     (" initial server greeting ", "connect"),
     (" refused to talk to me ", "connect"),
+    (" greeting failed ", "connect"),
+    (" in greeting ", "connect"),
     (" my name was rejected ", "helo"),
     (" in reply to ehlo ", "helo"),
     (" in reply to helo ", "helo"),
@@ -75,15 +81,19 @@ _STEPS = (
     (" in reply to mail from ", "mail"),
     (" after mail from ", "mail"),
     (" our mail from ", "mail"),
+    (" but sender was rejected ", "mail"),
     (" in reply to rcpt to ", "rcpt"),
     (" after rcpt to ", "rcpt"),
     (" our rcpt to ", "rcpt"),
+    (" does not like recipient ", "rcpt"),
     (" rcpt to addr ", "rcpt"),
     (" in reply to end of data ", "data"),
     (" in reply to data ", "data"),
     (" after end of data ", "data"),
     (" after data ", "data"),
     (" our final data ", "data"),
+    (" after i sent the message ", "data"),
+    (" failed on data command ", "data"),
 )
 # One of these is in every step; most replies have none, and need no further look.
 _STEP_WORDS = (
@@ -93,6 +103,10 @@ _STEP_WORDS = (
     " initial ",
     " to me ",
     " my name ",
+    " greeting ",
+    " sender was ",
+    " like recipient ",
+    " failed on ",
     " rcpt to ",
 )
 _ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))

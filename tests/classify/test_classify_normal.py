@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.classify import template_of
-from monitor.classify.normal import MAX_INPUT, fold, plain
+from monitor.classify import Classifier, template_of
+from monitor.classify.normal import MAX_INPUT, fold, plain, spell
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from monitor.classify.normal import MAX_INPUT, fold, plain
         ("back in 00:04:59", "back in 00 04 59"),
         ("[TS03] S3150 5.7.606 OFR004_416", "ts03 s3150 5.7.606 ofr004 416"),
         ("id z2si1584129pfn.61 x 123456789", "id id 61 x id"),
+        ("[AB1PR02MB1234 2026-01-31T23:59:59.123Z 08DC]", "id id 08dc"),
+        ("<joe@example.org>... [192.0.2.7]. (8F3A21C0D5): 1234567", "addr ip id id"),
         ("Boîte pleine, señor", "boite pleine senor"),
         ("Użytkownik nie istnieje", "uzytkownik nie istnieje"),
         ("Postfach ungültig, groß", "postfach ungultig gross"),
@@ -49,8 +51,47 @@ def test_patterns_fold_as_texts_do(text: str) -> None:
     assert [word for word in words if word in found] == words
 
 
+@given(st.text(max_size=300))
+def test_plain_is_the_sum_of_its_tokens(text: str) -> None:
+    words = " ".join(spell(token).strip() for token in text.split())
+    assert plain(text).split() == words[:MAX_INPUT].split()
+
+
+ASCII = st.characters(min_codepoint=33, max_codepoint=126)
+MARKS = st.text("<>(){}[]\"'.,;:!?#=-", max_size=3)
+VARIABLES = st.one_of(
+    st.from_regex(r"[\w.+=-]{1,20}@[\w.-]{1,20}", fullmatch=True),
+    st.from_regex(r"\d{1,3}(\.\d{1,3}){3}", fullmatch=True),
+    st.from_regex(r"[0-9A-Za-z]{6,40}", fullmatch=True),
+    st.from_regex(r"\d{6,12}", fullmatch=True),
+    st.text(ASCII, min_size=1, max_size=20),
+)
+
+
+@given(before=MARKS, variable=VARIABLES, after=MARKS)
+def test_what_is_told_at_a_glance_is_what_reading_says(
+    before: str, variable: str, after: str
+) -> None:
+    token = before + variable + after
+    assert plain(token).split() == spell(token).split()
+
+
+@given(
+    users=st.lists(st.text("abcxyz019._+-", min_size=1, max_size=9), min_size=2),
+    ids=st.lists(st.integers(10**7, 10**18), min_size=2),
+)
+def test_live_replies_are_known_by_their_template(
+    users: list[str], ids: list[str]
+) -> None:
+    classifier = Classifier()
+    for user, queued in zip(users, ids, strict=False):
+        classifier.classify(f"550 5.1.1 <{user}@example.org> unknown ({queued}f)")
+    assert classifier.cache_stats().misses == 1
+
+
 def test_input_is_cut() -> None:
     assert len(plain("a " * MAX_INPUT)) <= MAX_INPUT + 2
+    assert len(plain("\ufdfa" * MAX_INPUT)) <= MAX_INPUT + 2
 
 
 @pytest.mark.parametrize(

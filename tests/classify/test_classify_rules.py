@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from monitor.classify import Classifier, builtin_rules, check_rules, load_rules
-from monitor.classify.rules import MAX_FILE_LENGTH, package_files
+from monitor.classify.rules import MAX_FILE_LENGTH, MAX_PATTERNS, package_files
 from monitor.errors import ConfigError
 from monitor.events import Permanence, Reason, Stage
 
@@ -142,6 +142,13 @@ def test_oversized_files_are_refused() -> None:
         load_rules("[[rule]]\n" * 2_001, "my.toml")
     with pytest.raises(ConfigError, match=r"my\.toml"):
         load_rules("x = " + "[" * 5_000, "my.toml")
+
+
+def test_too_many_patterns_are_refused() -> None:
+    patterns = [f"blorp q{number}" for number in range(MAX_PATTERNS + 1)]
+    toml = f"[[rule]]\nname = 'many'\nreason = 'policy'\npatterns = {patterns}"
+    with pytest.raises(ConfigError, match="patterns"):
+        load_rules(toml, "my.toml")
 
 
 def test_a_narrower_rule_does_not_make_a_later_one_unreachable() -> None:

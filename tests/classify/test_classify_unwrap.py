@@ -14,7 +14,7 @@ CASES = [
     (
         "192.0.2.1 does not like recipient. Remote host said: 550 unknown"
         " Giving up on 192.0.2.1.",
-        ("550 unknown", 550, "", ""),
+        ("550 unknown", 550, "", "rcpt"),
     ),
     (
         "mx.example.org [192.0.2.1] did not like our MAIL FROM: 553 5.1.8 bad",

@@ -1,0 +1,33 @@
+"""A memory forgets what is not used, never what is, and is bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.classify.recent import Recent
+
+
+@given(st.lists(st.integers(0, 40)), st.integers(1, 10))
+def test_it_answers_as_if_it_remembered_nothing(asked: list[int], most: int) -> None:
+    squares: Recent[int, int] = Recent(lambda number: number * number, most)
+    for number in asked:
+        assert squares[number] == number * number
+        assert squares.held <= 2 * most
+    assert len(set(asked)) <= squares.made <= len(asked)
+
+
+def test_what_is_used_stays() -> None:
+    memory: Recent[int, str] = Recent(str, 10)
+    first = memory[0]
+    for number in range(1, 1_000):
+        assert memory[0] is first
+        assert memory[number] == str(number)
+    assert memory.made == 1_000
+
+
+def test_forgetting() -> None:
+    memory: Recent[int, str] = Recent(str, 10)
+    assert memory[1] == "1"
+    memory.forget()
+    assert memory.held == 0
+    assert memory[1] == "1"
+    assert memory.made == 2
