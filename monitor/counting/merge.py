@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from monitor.counting.merge_state import (
+    Codes,
     Extent,
     Held,
     LogKey,
@@ -32,10 +33,12 @@ from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
 from monitor.events import (
     COLUMNS,
     Cell,
+    Cells,
     CountDelta,
     Ledger,
     LedgerTally,
     Prefix,
+    Reason,
     ReasonCount,
     Tally,
 )
@@ -45,6 +48,20 @@ from monitor.events import (
 MAX_CLOSED_SLOTS = 17_280
 
 assert MAX_CLOSED_SLOTS > MAX_OPEN_SLOTS, "a slot that is open must not be forgotten"
+
+
+#: Odd numbers without a pattern; sums of codes times these are distinct unless by rare
+#: chance, or because the codes are not.
+_MIXERS = np.array(
+    [
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0xD6E8FEB86659FD93,
+        0xA0761D6478BD642F,
+    ],
+    np.uint64,
+)
 
 
 class Refusal(StrEnum):
@@ -197,38 +214,69 @@ class TallyMerger:
 class _Growth(NamedTuple):
     """The cells whose counts grew, and by how much."""
 
-    cells: tuple[Cell, ...]
+    cells: Cells
     counts: Matrix
 
 
 def _held(tally: Tally) -> Held | None:
     """The tally as it is held, or ``None`` if cells and rows do not match."""
-    rows = len(tally.cells)
-    if len(tally.counts) != rows * len(COLUMNS) * 4 or len(set(tally.cells)) != rows:
+    cells = Cells.of(tally.cells)
+    rows = len(cells)
+    if len(tally.counts) != rows * len(COLUMNS) * 4 or not _distinct(cells):
         return None
     return Held(
         first=tally.prefix.first,
         to=tally.prefix.to,
-        cells=tally.cells,
+        cells=cells,
         counts=np.frombuffer(tally.counts, dtype="<i4").reshape(rows, len(COLUMNS)),
-        reasons={_reason_key(row): row.count for row in tally.reasons},
+        reasons=tally.reasons,
     )
+
+
+def _distinct(cells: Cells) -> bool:
+    """True if no cell is there twice."""
+    codes = _codes_of(cells)
+    mixed = np.sort(codes.astype(np.uint64) @ _MIXERS)
+    if (mixed[1:] != mixed[:-1]).all():
+        return True
+    return len(set(cells)) == len(cells)  # most likely a cell, but it may be chance
 
 
 def _growth(new: Held, old: Held | None) -> _Growth | None:
     """Rows that grew, or ``None`` if anything shrank (invariant I2)."""
-    before = np.zeros_like(new.counts)
+    added = new.counts
     if old is not None:
-        at = {cell: row for row, cell in enumerate(new.cells)}
-        rows = [at.get(cell, -1) for cell in old.cells]
-        if -1 in rows:
+        rows = _rows_of(old.cells, new.cells)
+        if rows is None:
             return None
-        before[rows] = old.counts
-    if (new.counts < before).any():
+        added = added.copy()
+        added[rows] -= old.counts
+        if (new.counts[rows] < old.counts).any():
+            return None
+    if (new.counts < 0).any():
         return None
-    added = new.counts - before
     grown = np.flatnonzero(added.any(axis=1))
-    return _Growth(tuple(new.cells[row] for row in grown), added[grown])
+    if len(grown) == len(added):
+        return _Growth(new.cells, added)
+    codes = _codes_of(new.cells)[grown].tobytes()
+    return _Growth(Cells(new.cells.names, codes), added[grown])
+
+
+def _rows_of(old: Cells, new: Cells) -> slice | list[int] | None:
+    """Where the cells of a tally stand in a longer one; ``None`` if some do not.
+
+    Cells come in the order of their first events, so they stand where they stood.
+    """
+    names = new.names[: len(old.names)]
+    if new.codes.startswith(old.codes) and names == old.names:
+        return slice(len(old))
+    at = {cell: row for row, cell in enumerate(new)}
+    rows = [at.get(cell, -1) for cell in old]
+    return None if -1 in rows else rows
+
+
+def _codes_of(cells: Cells) -> Codes:
+    return np.frombuffer(cells.codes, "<u4").reshape(-1, len(Cell._fields))
 
 
 def _events_in(matrix: Matrix) -> int:
@@ -237,27 +285,32 @@ def _events_in(matrix: Matrix) -> int:
     return int(matrix[:, 0].sum() + matrix[:, complaint].sum())
 
 
-def _reason_key(row: ReasonCount) -> tuple[str, str, str, str]:
-    return row.provider, row.source_ip, row.campaign, row.reason.value
+def _reason_key(row: ReasonCount) -> tuple[str, str, str, Reason]:
+    return row.provider, row.source_ip, row.campaign, row.reason
 
 
 def _more_reasons(
     reasons: Sequence[ReasonCount], old: Held | None
 ) -> tuple[ReasonCount, ...]:
     """The evidence that is new, with the counts that it grew by."""
-    before = old.reasons if old is not None else {}
-    more = ((row, row.count - before.get(_reason_key(row), 0)) for row in reasons)
+    if old is None or not old.reasons:
+        return tuple(row for row in reasons if row.count > 0)
+    before = {_reason_key(row): row.count for row in old.reasons}
     return tuple(
-        ReasonCount(
-            provider=row.provider,
-            source_ip=row.source_ip,
-            campaign=row.campaign,
-            reason=row.reason,
-            count=added,
-            sample=row.sample,
-        )
-        for row, added in more
-        if added > 0
+        row if not had else _less(row, had)
+        for row in reasons
+        if row.count > (had := before.get(_reason_key(row), 0))
+    )
+
+
+def _less(row: ReasonCount, had: int) -> ReasonCount:
+    return ReasonCount(
+        provider=row.provider,
+        source_ip=row.source_ip,
+        campaign=row.campaign,
+        reason=row.reason,
+        count=row.count - had,
+        sample=row.sample,
     )
 
 

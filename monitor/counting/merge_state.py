@@ -8,16 +8,16 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
-from monitor.events import COLUMNS, Cell, Ledger, LedgerTally
+from monitor.events import COLUMNS, Cells, Ledger, LedgerTally, ReasonCount
 
 #: (topic, partition) of an input log.
 LogKey: TypeAlias = tuple[str, int]
 
-#: (provider, source IP, campaign, reason) of one row of evidence.
-ReasonKey: TypeAlias = tuple[str, str, str, str]
-
 #: One row a cell, one column for each name in ``COLUMNS``.
 Matrix: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+
+#: Five codes a cell, as in ``Cells``.
+Codes: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint32]]
 
 
 class Extent(NamedTuple):
@@ -32,9 +32,9 @@ class Held(NamedTuple):
 
     first: int
     to: int
-    cells: tuple[Cell, ...]
+    cells: Cells
     counts: Matrix
-    reasons: dict[ReasonKey, int]
+    reasons: tuple[ReasonCount, ...]
 
 
 @dataclass(slots=True)
@@ -59,9 +59,9 @@ class _HeldRecord(msgspec.Struct, array_like=True):
     slot: int
     first: int
     to: int
-    cells: tuple[Cell, ...]
+    cells: Cells
     counts: bytes
-    reasons: list[tuple[ReasonKey, int]]
+    reasons: tuple[ReasonCount, ...]
 
 
 class _LogRecord(msgspec.Struct, array_like=True):
@@ -112,7 +112,8 @@ def _log_record(key: LogKey, log: LogState) -> _LogRecord:
 
 
 def _held_record(slot: int, held: Held) -> _HeldRecord:
-    reasons = list(held.reasons.items())
+    # What was said before is not said again: samples are not needed any more.
+    reasons = tuple(msgspec.structs.replace(row, sample="") for row in held.reasons)
     counts = held.counts.tobytes()
     return _HeldRecord(slot, held.first, held.to, held.cells, counts, reasons)
 
@@ -136,5 +137,5 @@ def _held(record: _HeldRecord) -> Held:
         to=record.to,
         cells=record.cells,
         counts=matrix.reshape(len(record.cells), len(COLUMNS)),
-        reasons=dict(record.reasons),
+        reasons=record.reasons,
     )

@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from monitor.counting.policy import (
     MAX_REASONS_PER_SLOT,
     OTHER,
 )
-from monitor.events import COLUMNS, Cell, Reason, ReasonCount
+from monitor.events import COLUMNS, Cells, Reason, ReasonCount
 
 
 class Evidence(NamedTuple):
@@ -70,8 +70,10 @@ class OpenSlot:
 
     __slots__ = (
         "_cells",
+        "_codes",
         "_counts",
         "_name_bytes",
+        "_names",
         "_patterns",
         "_reasons",
         "_rows",
@@ -92,6 +94,8 @@ class OpenSlot:
         self._rows = array("q")
         self._patterns = array("q")
         self._cells: dict[_Names, int] = {}
+        self._names: dict[str, int] = {}
+        self._codes = array("Q")  # five a cell: where its names are in ``_names``
         self._name_bytes = 0
         self._reasons: dict[tuple[str, str, str, Reason], list[int | str]] = {}
         self._samples: dict[str, str] = {}
@@ -113,14 +117,11 @@ class OpenSlot:
             or self._name_bytes + size > MAX_NAME_BYTES_PER_SLOT
         ):
             return self._seat_near_the_bound(keys)
-        cells = self._cells
-        known = len(cells)
+        known = len(self._cells)
         self._place(keys)
-        if len(cells) - known < new:
+        if len(self._cells) - known < new:
             # Some had a row already, and with other columns: count the others' names.
-            size = len(
-                "".join(chain.from_iterable(islice(cells, known, None))).encode()
-            )
+            size = len("".join(chain.from_iterable(self._newest_cells(known))).encode())
         self._name_bytes += size
         return 0
 
@@ -145,9 +146,16 @@ class OpenSlot:
 
     def _place(self, keys: list[Key]) -> None:
         """Write down the rows and columns of keys that come next in ``_counts``."""
-        cells = self._cells
+        cells, names = self._cells, self._names
         self._rows.extend([cells.setdefault(key[:5], len(cells)) for key in keys])
         self._patterns.extend([_PATTERNS[key[5]] for key in keys])
+        fresh = chain.from_iterable(self._newest_cells(len(self._codes) // 5))
+        self._codes.extend([names.setdefault(name, len(names)) for name in fresh])
+
+    def _newest_cells(self, known: int) -> list[_Names]:
+        """The cells after the first so many."""
+        new = len(self._cells) - known
+        return [*islice(reversed(self._cells), new)][::-1]
 
     def _admit(self, cell: _Names) -> bool:
         """Give the cell a row, unless that is over a bound."""
@@ -180,7 +188,7 @@ class OpenSlot:
             sample = self._samples[template] = self._scrub(reply)
         return sample
 
-    def matrix(self) -> tuple[tuple[Cell, ...], bytes]:
+    def matrix(self) -> tuple[Cells, bytes]:
         """Cells in order of appearance, and their counts as little-endian int32."""
         # One place too far each: place 0 is for columns that a key does not have.
         size = len(self._cells) * _WIDTH + 1
@@ -190,7 +198,7 @@ class OpenSlot:
         numbers = np.fromiter(self._counts.values(), float, len(self._counts))
         weights = np.repeat(numbers, _MOST_COLUMNS)
         sums = np.bincount(places.ravel(), weights=weights, minlength=size)
-        cells = cast(tuple[Cell, ...], tuple(self._cells))
+        cells = Cells([*self._names], np.array(self._codes).astype("<u4").tobytes())
         return cells, sums[1:].astype("<i4").tobytes()
 
     def reasons(self) -> tuple[ReasonCount, ...]:

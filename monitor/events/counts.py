@@ -4,8 +4,10 @@ Counts travel as rows of little-endian 32-bit integers, one row a cell, one colu
 each name in ``COLUMNS``; ``counts`` fields below are such matrices as ``bytes``.
 """
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from struct import Struct
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -40,6 +42,60 @@ class Cell(NamedTuple):
     campaign: str
     tenant: str
     segment: str
+
+
+_CODES = Struct("<5I")
+
+
+class Cells(msgspec.Struct, frozen=True, eq=False):
+    """Cells in columns; reads like a tuple of ``Cell``, each made when asked for.
+
+    ``names`` are distinct and in the order of their first use; ``codes`` holds five
+    indexes into them a cell, little-endian 32-bit, in the order of ``Cell``. So what a
+    slot's cells were a while ago is a prefix of what they are now, in both.
+
+    >>> list(Cells.of([Cell("yahoo", "192.0.2.1", "spring", "", "")]))[0].source_ip
+    '192.0.2.1'
+    """
+
+    names: list[str]
+    codes: bytes
+
+    @classmethod
+    def of(cls, cells: "Iterable[Cell] | Cells") -> "Cells":
+        """The same cells in columns."""
+        if isinstance(cells, Cells):
+            return cells
+        table: dict[str, int] = {}
+        code = table.setdefault
+        rows = [
+            _CODES.pack(*[code(name, len(table)) for name in cell]) for cell in cells
+        ]
+        return cls(list(table), b"".join(rows))
+
+    def __len__(self) -> int:
+        return len(self.codes) // _CODES.size
+
+    def __iter__(self) -> Iterator[Cell]:
+        names = self.names
+        for row in _CODES.iter_unpack(self.codes):
+            yield Cell(*[names[code] for code in row])
+
+    def __getitem__(self, place: int) -> Cell:
+        codes = _CODES.unpack_from(self.codes, range(len(self))[place] * _CODES.size)
+        return Cell(*[self.names[code] for code in codes])
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (Cells, tuple)):
+            return len(self) == len(other) and tuple(self) == tuple(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+#: Cells by themselves or in columns; thousands of them should be in columns.
+CellRows: TypeAlias = tuple[Cell, ...] | Cells
 
 
 class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -114,7 +170,8 @@ class Ledger(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class ReasonCount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How often one reason was given to one (provider, IP, campaign) in a slot.
 
-    ``sample`` is one reply, scrubbed of everything personal.
+    ``sample`` is one reply, scrubbed of everything personal; ``template`` is the stable
+    id of its text, if it is known.
     """
 
     provider: str
@@ -123,6 +180,7 @@ class ReasonCount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: Reason
     count: int
     sample: str = ""
+    template: str = ""
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -149,7 +207,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     prefix: Prefix
-    cells: tuple[Cell, ...]
+    cells: CellRows
     counts: bytes
     reasons: tuple[ReasonCount, ...] = ()
 
@@ -166,6 +224,6 @@ class CountDelta(msgspec.Struct, frozen=True, kw_only=True):
 
     slot: int
     watermark: float
-    cells: tuple[Cell, ...]
+    cells: CellRows
     counts: bytes
     reasons: tuple[ReasonCount, ...] = ()

@@ -24,6 +24,20 @@ class IncidentState(StrEnum):
     CLOSED = "closed"
 
 
+class IncidentKind(StrEnum):
+    """What an incident is about. Automation may act on a spike only.
+
+    For the others, which are a person's business, ``note`` says in words what is
+    wrong; their channel says nothing, but for a drift's.
+    """
+
+    SPIKE = "spike"
+    DRIFT = "drift"
+    SILENCE = "silence"
+    NEW_REPLY = "new_reply"
+    GATE = "gate"
+
+
 class ReasonShare(msgspec.Struct, frozen=True, kw_only=True):
     """One reason's share (0-1) of an incident's replies, with a scrubbed sample."""
 
@@ -38,7 +52,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     ``rate``, ``rate_low``, ``rate_high`` (95 % interval) and ``baseline`` are 0-1;
     ``lift`` is rate over baseline; ``excess`` is the failures beyond the baseline since
     ``start``; ``share`` is the part of the fleet's excess that this cause explains;
-    ``not_affected`` names sibling scopes that look normal.
+    ``not_affected`` names sibling scopes that look normal; ``note`` is short text with
+    numbers. Of a silence, the rates are parts of the expected mail that is missing.
     """
 
     id: str
@@ -62,6 +77,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 1.0
     reasons: tuple[ReasonShare, ...] = ()
     not_affected: tuple[Scope, ...] = ()
+    kind: IncidentKind = IncidentKind.SPIKE
+    note: str = ""
 
 
 class Action(StrEnum):
@@ -108,6 +125,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """An order to the owner of a fleet, from a person or from an alert.
 
     ``lease_seconds`` bounds how long the order holds; ``id`` makes it idempotent.
+    ``accepts`` is the id of an incident that a person takes for the new normal: its
+    rate becomes the baseline, and it is closed. The action is then ``resume``.
     """
 
     id: str
@@ -119,3 +138,4 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     issued_at: float
     lease_seconds: float
+    accepts: str = ""

@@ -16,6 +16,7 @@ from monitor.service.cli_config import config_app
 from monitor.service.cli_counts import counts
 from monitor.service.cli_demo import demo
 from monitor.service.cli_exits import ExitCode, exit_codes_help, word_error
+from monitor.service.cli_lab import lab_app
 from monitor.service.cli_options import ConfigOption, settings_from
 from monitor.service.cli_rules import rules_app
 from monitor.service.cli_topics import topics_app
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(topics_app, name="topics")
 app.add_typer(config_app, name="config")
+app.add_typer(lab_app, name="lab")
 app.add_typer(rules_app, name="rules")
 app.command()(counts)
 app.command()(classify)

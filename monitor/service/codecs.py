@@ -17,12 +17,15 @@ from math import isfinite
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec import Meta
 
 from monitor.counting.policy import MAX_CELLS_PER_SLOT, MAX_REASONS_PER_SLOT
 from monitor.events import (
     COLUMNS,
     Cell,
+    Cells,
     Command,
     Directive,
     Incident,
@@ -41,7 +44,7 @@ VERSION = 1
 #: Bodies below this many bytes do not shrink enough to be worth the time.
 DEFLATE_FROM_BYTES = 512
 
-#: A tally inflates to at most this: names of ``MAX_NAME_BYTES_PER_SLOT``, 70 bytes a
+#: A tally inflates to at most this: names of ``MAX_NAME_BYTES_PER_SLOT``, 56 bytes a
 #: cell for counts and indexes, and 2 MB of evidence come to half of it.
 MAX_BODY_BYTES = 16_000_000
 
@@ -73,7 +76,11 @@ class Kind(IntEnum):
 
 
 _Index: TypeAlias = Annotated[int, Meta(ge=0)]
-_CellRow: TypeAlias = tuple[_Index, _Index, _Index, _Index, _Index]
+_Matrix: TypeAlias = npt.NDArray[np.integer[Any]]
+
+#: Numbers of a body, and the narrow ones that it travels in where they are enough.
+_CODE, _COUNT = np.dtype("<u4"), np.dtype("<i4")
+_NARROW = (np.dtype("u1"), np.dtype("<u2"))
 
 
 class _ReasonRow(NamedTuple):
@@ -88,10 +95,11 @@ class _ReasonRow(NamedTuple):
 
 
 class _Body(msgspec.Struct, array_like=True):
-    """A tally in columns: a string table, five index columns, one count matrix."""
+    """A tally in columns: names, indexes of each dimension, counts, evidence."""
 
-    strings: Annotated[list[str], Meta(max_length=MAX_STRINGS)]
-    cells: Annotated[list[_CellRow], Meta(max_length=MAX_ROWS)]
+    names: Annotated[list[str], Meta(max_length=MAX_STRINGS)]
+    rows: Annotated[int, Meta(ge=0, le=MAX_ROWS)]
+    codes: bytes
     counts: bytes
     reasons: Annotated[list[_ReasonRow], Meta(max_length=MAX_REASONS_PER_SLOT)]
 
@@ -123,8 +131,8 @@ def encode_tally(tally: Tally | LedgerTally) -> bytes:
     """One record of ``bounce.counts``."""
     if isinstance(tally, LedgerTally):
         return _seal(Kind.LEDGER, tally.prefix, _pack(tally.ledger))
-    table: dict[str, int] = {}
-    cells = [_indexes(table, cell) for cell in tally.cells]
+    cells = Cells.of(tally.cells)
+    table = {name: code for code, name in enumerate(cells.names)}
     reasons = [
         (
             *_indexes(table, (row.provider, row.source_ip, row.campaign)),
@@ -134,8 +142,31 @@ def encode_tally(tally: Tally | LedgerTally) -> bytes:
         )
         for row in tally.reasons
     ]
-    body = _pack([list(table), cells, tally.counts, reasons])
+    codes, counts = (
+        _by_column(data, kind, len(cells))
+        for data, kind in ((cells.codes, _CODE), (tally.counts, _COUNT))
+    )
+    body = _pack([list(table), len(cells), codes, counts, reasons])
     return _seal(Kind.TALLY, tally.prefix, body)
+
+
+def _by_column(data: bytes, kind: np.dtype[Any], rows: int) -> bytes:
+    """A matrix column by column, in the narrowest numbers that hold all of it."""
+    matrix = np.frombuffer(data, kind)
+    if rows:
+        low, high = int(matrix.min()), int(matrix.max())
+        kind = next((k for k in _NARROW if low >= 0 and high <= np.iinfo(k).max), kind)
+    return matrix.reshape(rows, -1).T.astype(kind).tobytes() if rows else b""
+
+
+def _by_row(data: bytes, kind: np.dtype[Any], rows: int, columns: int) -> _Matrix:
+    """The matrix row by row again; its length says how wide the numbers are."""
+    widths = {k.itemsize * rows * columns: k for k in (*_NARROW, kind)}
+    found = widths.get(len(data))
+    if found is None:
+        raise DecodeError(f"{len(data)} bytes for {rows} rows")
+    matrix = np.frombuffer(data, found).reshape(columns, rows)
+    return np.ascontiguousarray(matrix.T, kind)
 
 
 def _indexes(table: dict[str, int], names: Iterable[str]) -> tuple[int, ...]:
@@ -183,13 +214,16 @@ def decode_counts(record: CountsRecord) -> Tally | LedgerTally:
 
 
 def _tally(prefix: Prefix, body: _Body) -> Tally:
-    if len(body.counts) != len(body.cells) * len(COLUMNS) * 4:
-        raise DecodeError(f"{len(body.counts)} bytes for {len(body.cells)} cells")
-    names = body.strings
+    names = body.names
+    codes = _by_row(body.codes, _CODE, body.rows, len(Cell._fields))
+    counts = _by_row(body.counts, _COUNT, body.rows, len(COLUMNS))
+    used = int(codes.max()) + 1 if body.rows else 0
+    if used > len(names) or len(set(names)) < len(names):
+        raise DecodeError("cells without names, or a name twice")
     return Tally(
         prefix=prefix,
-        cells=tuple(Cell(*(names[i] for i in row)) for row in body.cells),
-        counts=body.counts,
+        cells=Cells(names[:used], codes.tobytes()),
+        counts=counts.tobytes(),
         reasons=tuple(_reason_counts(names, body.reasons)),
     )
 
@@ -214,11 +248,11 @@ def _reason_counts(
         )
 
 
+_REASONS = {reason.value: reason for reason in Reason}
+
+
 def _reason(name: str) -> Reason:
-    try:
-        return Reason(name)
-    except ValueError:
-        return Reason.UNDETERMINED
+    return _REASONS.get(name, Reason.UNDETERMINED)
 
 
 def _check_version(version: int) -> None:

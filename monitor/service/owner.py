@@ -46,8 +46,8 @@ log = structlog.get_logger(__name__)
 #: One look at everything a second; see the reference of detection for its cost.
 TICK_SECONDS = 1.0
 
-#: Records read at a time. An owner that is behind skips all but the longest tally of
-#: each slot among them, so the more the better; each has a few kilobytes.
+#: Records read at a time, of a few kilobytes each; between two ticks, all but the
+#: longest tally of each slot are skipped.
 MAX_POLL_RECORDS = 2_000
 
 #: Tallies merged between two chances for other tasks to run.
@@ -71,6 +71,7 @@ class FleetOwner:
         self._names = names
         self._report = report
         self._number = 0
+        self._waiting = Longest()
 
     async def run(self, producer: AIOKafkaProducer) -> None:
         """Take over, then read, decide and write until cancelled."""
@@ -147,6 +148,7 @@ class FleetOwner:
         owned: tuple[FleetMind, int],
     ) -> None:
         mind, epoch = owned
+        self._waiting = Longest()
         next_tick = clock.monotonic()
         next_snapshot = next_tick + self._settings.observe.snapshot_seconds
         while True:
@@ -162,8 +164,10 @@ class FleetOwner:
             )
             if clock.monotonic() >= next_tick:
                 next_tick = clock.monotonic() + TICK_SECONDS
+                await self._merge_waiting(mind)
                 await self._tick(mind, outbox)
             if clock.monotonic() >= next_snapshot:
+                await self._merge_waiting(mind)
                 await self._snapshot(producer, reader, mind, epoch)
                 next_snapshot = (
                     clock.monotonic() + self._settings.observe.snapshot_seconds
@@ -201,20 +205,14 @@ class FleetOwner:
     async def _take(
         self, records: Sequence[ConsumerRecord], mind: FleetMind, outbox: Outbox
     ) -> None:
-        """Obey the orders among the records, and merge the longest tallies."""
-        longest = Longest()
+        """Obey the orders among the records, and keep the tallies for the next tick."""
         for record in records:
             if record.topic == self._names.commands:
                 await self._obey(record, mind, outbox)
             else:
-                self._keep(record, longest)
-        self._report.tally(TallyResult.STALE, longest.superseded)
-        for number, counts in enumerate(longest.records(), start=1):
-            self._merge(counts, mind)
-            if not number % MERGES_AT_ONCE:
-                await asyncio.sleep(0)
+                self._keep(record)
 
-    def _keep(self, record: ConsumerRecord, longest: Longest) -> None:
+    def _keep(self, record: ConsumerRecord) -> None:
         try:
             counts = open_counts(record.value)
         except DecodeError as error:
@@ -222,7 +220,16 @@ class FleetOwner:
             log.error("unreadable tally", offset=record.offset, error=str(error))
             return
         if counts.prefix.fleet == self.fleet:
-            longest.add(counts)
+            self._waiting.add(counts)
+
+    async def _merge_waiting(self, mind: FleetMind) -> None:
+        """Merge the longest of what has come; the others are prefixes of those."""
+        waiting, self._waiting = self._waiting, Longest()
+        self._report.tally(TallyResult.STALE, waiting.superseded)
+        for number, counts in enumerate(waiting.records(), start=1):
+            self._merge(counts, mind)
+            if not number % MERGES_AT_ONCE:
+                await asyncio.sleep(0)
 
     def _merge(self, counts: CountsRecord, mind: FleetMind) -> None:
         try:

@@ -1,0 +1,178 @@
+"""What it costs to watch 100,000 keys.
+
+usage: python -m tests.bench.observe
+
+A *key-update* is one look of the learned rule at one key and channel. The memory of a
+key is that of its seven channels together; what a rule holds is given per channel. A
+tick takes in one slot in which every key has counts, and failures in three channels.
+
+A busy machine is slower than itself, so each time is also given as a multiple of a
+yardstick that was measured beside it: numpy's own time for one multiplication and
+addition of 32-bit floats in cache. The bounds are stated for a yardstick of
+``QUIET_NS``; on a slower or busier machine they grow with it.
+"""
+
+import json
+import os
+import statistics
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+
+from monitor.events import COLUMNS, Cell, Cells, Channel, CountDelta
+from monitor.observe import FleetObserver, ObservePolicy
+from monitor.observe.channels import CHANNELS, PRIOR, WIDTH
+from monitor.observe.detectors import DETECTORS, Look
+from monitor.observe.detectors.nb_glr import NbGlr
+
+SEED = 20261122
+EPOCH = 1_767_571_200.0
+KEYS = 100_000
+ROUNDS = 7
+
+#: Failures of these only, as in a fleet that is well.
+FAILING = (Channel.HARD, Channel.BLOCK, Channel.DEFERRAL)
+
+#: Bounds, and the yardstick that they are for, nanoseconds an element.
+MOST_NS_A_KEY_UPDATE = 60.0
+MOST_RULE_BYTES = 250.0
+MOST_KEY_BYTES = 1_500.0
+MOST_TICK_SECONDS = 0.250
+QUIET_NS = 0.45
+
+
+def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
+    """Measure all of it; ``met`` says which bounds hold."""
+    updates, yard_updates = _timed(_looks(), rounds)
+    before = _resident_bytes()
+    observer, tick = _ticks()
+    tick()()
+    keys = observer.stats.keys
+    size = (_resident_bytes() - before) / keys
+    ticks, yard_ticks = _timed(tick, rounds)
+    rules = {name: _rule_bytes(name) for name in DETECTORS}
+    a_key_update = [1e9 * one / (KEYS * len(FAILING)) for one in updates]
+    slow = [max(1.0, yard / QUIET_NS) for yard in (yard_updates, yard_ticks)]
+    return {
+        "keys": keys,
+        "ns_a_key_update": a_key_update,
+        "tick_seconds": ticks,
+        "rule_bytes_a_key_and_channel": rules,
+        "bytes_a_key": round(size),
+        "yardstick_ns": [yard_updates, yard_ticks],
+        "met": {
+            "key_update": min(a_key_update) <= MOST_NS_A_KEY_UPDATE * slow[0],
+            "rule_bytes": max(rules.values()) <= MOST_RULE_BYTES,
+            "key_bytes": size <= MOST_KEY_BYTES,
+            "tick": min(ticks) <= MOST_TICK_SECONDS * slow[1],
+        },
+    }
+
+
+def _timed(
+    prepared: Callable[[], Callable[[], object]], rounds: int
+) -> tuple[list[float], float]:
+    """CPU seconds of each round, and the yardstick's median beside them."""
+    prepared()()
+    seconds, yards = [], []
+    for _ in range(rounds):
+        action = prepared()
+        yards.append(_yardstick())
+        begin = process_time()
+        action()
+        seconds.append(process_time() - begin)
+    return seconds, statistics.median(yards)
+
+
+def _yardstick() -> float:
+    """Nanoseconds an element."""
+    one, other = np.ones((2, 4_096), np.float32)
+    begin = process_time()
+    for _ in range(2_000):
+        np.multiply(one, other, out=one)
+        np.add(other, 0.5, out=one)
+    return 1e9 * (process_time() - begin) / (2_000 * len(one))
+
+
+def _looks() -> Callable[[], Callable[[], object]]:
+    """The learned rule looks at all keys."""
+    random = np.random.default_rng(SEED)
+    shape = (KEYS, WIDTH)
+    detector = NbGlr(ObservePolicy(), KEYS)
+    tried = np.repeat(random.poisson(20.0, (KEYS, 1)), WIDTH, axis=1)
+    turn = iter(range(1_000_000))
+
+    def prepared() -> Callable[[], object]:
+        now = EPOCH + next(turn)
+        look = Look(
+            now=now,
+            begins=now,
+            keys=np.arange(KEYS),
+            kinds=np.ones(KEYS, np.int8),
+            tried=tried.astype(float),
+            failed=_failures(random, tried),
+            rate=np.tile(PRIOR, (KEYS, 1)),
+            info=np.full(shape, 50.0),
+            cv2=np.full(shape, 0.01),
+            phi=np.ones(shape),
+            known=np.ones(shape, bool),
+            threshold=np.full(shape, 16.0),
+        )
+        return partial(detector.look, look)
+
+    return prepared
+
+
+def _failures(random: np.random.Generator, tried: Any) -> Any:
+    failed = np.zeros(tried.shape)
+    for channel in FAILING:
+        column = CHANNELS.index(channel)
+        failed[:, column] = random.binomial(tried[:, column], PRIOR[column])
+    return failed
+
+
+def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
+    """An observer, and what makes its next slot ready."""
+    random = np.random.default_rng(SEED)
+    leaves = [
+        Cell(f"p{number % 20}", f"i{number % 40}", f"c{number}", "", "")
+        for number in range(KEYS // 2)
+    ]
+    cells = Cells.of(leaves)
+    policy = ObservePolicy(max_keys=2 * KEYS, max_leaves=KEYS)
+    observer = FleetObserver("default", policy)
+    turn = iter(range(1_000_000))
+
+    def prepared() -> Callable[[], object]:
+        slot = int(EPOCH) // 10 + next(turn)
+        counts = np.zeros((len(leaves), len(COLUMNS)), "<i4")
+        counts[:, 0] = random.poisson(20.0, len(leaves))
+        for channel in FAILING:
+            rate = PRIOR[CHANNELS.index(channel)]
+            failed = random.binomial(counts[:, 0], rate)
+            counts[:, COLUMNS.index(channel)] = failed
+        counts[:, 1] = counts[:, 0] - counts[:, 2:].sum(axis=1).clip(0, counts[:, 0])
+        observer.apply(
+            CountDelta(slot=slot, watermark=0.0, cells=cells, counts=counts.tobytes())
+        )
+        return partial(observer.tick, (slot + 1) * 10.0)
+
+    return observer, prepared
+
+
+def _rule_bytes(name: str) -> float:
+    rule = DETECTORS[name](ObservePolicy(), 1_000)
+    return sum(array.nbytes for array in rule.state(1_000).values()) / 1_000 / WIDTH
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    print(json.dumps(observe_bench(), indent=2))
