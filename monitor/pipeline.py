@@ -30,12 +30,19 @@ from monitor.events import (
     Tally,
     Verdict,
 )
-from monitor.observe import FleetObserver, ObservePolicy
+from monitor.observe import HEALTHY, FleetObserver, Health, ObservePolicy
 from monitor.providers import ProviderMatcher
 from monitor.sources import Source
-from monitor.throttle import Governor, Ruling, Step, ThrottlePolicy
+from monitor.throttle import Governor, Ruling, Step, ThrottlePolicy, is_human
 
 Key = TypeVar("Key")
+
+#: Ledger and cells come as two records of one flush: what they disagree about is in
+#: doubt when it has lasted so many ticks.
+DOUBT_TICKS = 10
+
+#: So long after events were lost, nothing new is opened: slots are that long open.
+DOUBT_SECONDS = 600.0
 
 #: Nine events in ten are these; looked up once.
 _DELIVERED = Outcome.DELIVERED
@@ -226,6 +233,30 @@ class Outflow:
         self.directives.extend(step.directives)
 
 
+class Doubt:
+    """Events that ledgers and cells have come to disagree about (invariant I5).
+
+    What was lost long ago says nothing of the counts that come now, or one lost record
+    would silence a fleet for ever; the metric goes on showing it.
+    """
+
+    def __init__(self) -> None:
+        self._looks: list[int] = []
+        self._known = self._new = 0
+        self._until = 0.0
+
+    def fresh(self, imbalance: int, now: float) -> int:
+        """How many events are in doubt that were not before; 0 after a while."""
+        self._looks = [*self._looks, imbalance][-DOUBT_TICKS:]
+        lasting = min(self._looks) if len(self._looks) == DOUBT_TICKS else 0
+        if lasting > self._known:
+            before = self._new if now < self._until else 0
+            self._new = before + lasting - self._known
+            self._until = now + DOUBT_SECONDS
+        self._known = lasting
+        return self._new if now < self._until else 0
+
+
 class MindState(msgspec.Struct, array_like=True):
     """A snapshot of a fleet's mind, room by room."""
 
@@ -257,6 +288,7 @@ class FleetMind:
         self.merger = TallyMerger(policy.counting)
         self.observer = FleetObserver(fleet, policy.observe)
         self.governor = Governor(policy.throttle, fleet, epoch, held)
+        self._doubt = Doubt()
 
     def take(self, tally: Tally | LedgerTally) -> Refusal | None:
         """Merge one tally; says why if it changed nothing."""
@@ -270,14 +302,27 @@ class FleetMind:
         return None
 
     def command(self, command: Command, now: float) -> Outflow:
-        """Carry out an order of a person or of an alert."""
+        """Carry out an order of a person or of an alert.
+
+        A person may take an incident for the new normal: it is closed by the next tick.
+        """
         outflow = Outflow()
         outflow.add(self.governor.on_command(command, now))
+        obeyed = any(ruling.applied for ruling in outflow.rulings)
+        if command.accepts and obeyed and is_human(command.actor):
+            self.observer.accept(command.accepts, now)
         return outflow
 
-    def tick(self, now: float) -> Outflow:
-        """Look at everything once; call it about once a second."""
-        outflow = Outflow(incidents=self.observer.tick(now))
+    def tick(self, now: float, health: Health = HEALTHY) -> Outflow:
+        """Look at everything once; call it about once a second.
+
+        Args:
+            now: time, epoch seconds.
+            health: what the caller knows of the counts; the merger's books are added.
+        """
+        doubt = self._doubt.fresh(sum(self.merger.imbalance().values()), now)
+        health = health._replace(unaccounted=health.unaccounted + doubt)
+        outflow = Outflow(incidents=self.observer.tick(now, health))
         for incident in outflow.incidents:
             outflow.add(self.governor.on_incident(incident, now))
         outflow.add(self.governor.tick(now))

@@ -5,13 +5,16 @@ of ``tick``. The theory of operation is at the top of ``observer.py``; where to 
 new rule is in ``detectors``.
 """
 
+from monitor.observe.gate import HEALTHY, Health
 from monitor.observe.observer import FleetObserver, ObserverStats
 from monitor.observe.policy import DEFAULT_LIMITS, Limit, ObservePolicy
 from monitor.observe.rates import ScopeRate
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "HEALTHY",
     "FleetObserver",
+    "Health",
     "Limit",
     "ObservePolicy",
     "ObserverStats",

@@ -11,6 +11,9 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
 
+#: A place that is none.
+NOWHERE = -1
+
 #: State by name: what a component hands to the snapshot and takes back from it.
 State = dict[str, Array]
 
@@ -36,12 +39,27 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     Returns:
         The groups met, ascending, and the sums ``[groups, columns]``.
     """
-    flat = groups.T.ravel()
-    rows = np.tile(np.arange(len(values)), groups.shape[1])
-    named = flat >= 0
-    met, place = np.unique(flat[named], return_inverse=True)
-    taken = values[rows[named]]
-    sums = np.empty((len(met), values.shape[1]))
-    for column in range(values.shape[1]):
-        sums[:, column] = np.bincount(place, taken[:, column], minlength=len(met))
-    return met, sums
+    kinds = groups.shape[1]
+    seen = np.zeros(int(groups.max(initial=NOWHERE)) + 2, bool)
+    seen[groups] = True  # the last place is that of NOWHERE
+    seen[-1] = False
+    met = np.flatnonzero(seen)
+    rank = np.cumsum(seen) - 1
+    rank[-1] = len(met)
+    place = rank[groups]
+    sums = np.zeros((values.shape[1], len(met) + 1))
+    for column, counts in zip(sums, values.T, strict=True):
+        # Most rows have no failures, so most entries of most columns are 0.
+        rows = np.flatnonzero(counts)
+        mine = place if len(rows) == len(counts) else place[rows]
+        weights = np.repeat(counts[rows], kinds)
+        column += np.bincount(mine.ravel(), weights, minlength=len(column))
+    return met, np.ascontiguousarray(sums[:, :-1].T)
+
+
+def idlest(seen: Ints, taken: Array, most: int, slot: int) -> Ints:
+    """Up to ``most`` taken places, the least recently seen, all before ``slot``."""
+    taken = taken.copy()
+    taken[0] = False  # the fleet and the nameless leaf stay
+    old = np.flatnonzero(taken & (seen < slot))
+    return old[np.argsort(seen[old], kind="stable")[: max(1, most)]]

@@ -15,7 +15,15 @@ from math import exp
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    State,
+    roll_up,
+    widened,
+)
 from monitor.observe.channels import PRIOR, WIDTH
 from monitor.observe.keys import (
     FLEET,
@@ -95,10 +103,12 @@ class Baseline:
         if steps <= 0:
             return
         stay, (to_short, short), (to_long, long) = self._response(steps)
-        waiting = self._sums[0]
-        self._sums[1] = self._sums[1] * short + waiting * to_short
-        self._sums[2] = self._sums[2] * long + waiting * to_long
-        self._sums[0] = waiting * stay
+        waiting, hour, day = self._sums
+        hour *= short
+        hour += waiting * to_short
+        day *= long
+        day += waiting * to_long
+        waiting *= stay
         self.head = slot
 
     def add(self, slot: int, keys: Ints, tried: Floats, failed: Floats) -> None:
@@ -108,10 +118,10 @@ class Baseline:
         assert slot <= self.head
         self.first = min(self.first, slot)
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
-        for side, counts in enumerate((tried, failed)):
-            self._sums[0, side, keys] += counts * stay
-            self._sums[1, side, keys] += counts * to_short
-            self._sums[2, side, keys] += counts * to_long
+        for stage, part in enumerate((stay, to_short, to_long)):
+            if part:  # of the newest slot nothing has arrived in the memories yet
+                for side, counts in enumerate((tried, failed)):
+                    self._sums[stage, side, keys] += counts * part
 
     def _response(
         self, steps: int
@@ -131,10 +141,25 @@ class Baseline:
         """Forget what waits: it was part of an incident, not of what is normal."""
         self._sums[0][:, keys] *= ~channels
 
-    def refresh(self, catalog: Catalog) -> None:
-        """Compute ``rate`` and ``info`` anew, parents before children."""
+    def relearn(
+        self, keys: Ints, channels: Bools, tried: Floats, failed: Floats
+    ) -> None:
+        """Take the rates of some counts for those of all memories."""
+        rate = (failed + K_POP) / (tried + K_POP / self.rate[keys])
+        known = self._sums[:, 0, keys] * rate
+        self._sums[:, 1, keys] = np.where(channels, known, self._sums[:, 1, keys])
+
+    def refresh(self, catalog: Catalog, only: Ints | None = None) -> None:
+        """Compute ``rate`` and ``info`` anew, parents before children.
+
+        Args:
+            catalog: the keys.
+            only: places of those that are new; without them, all are computed.
+        """
         for kind in range(len(KINDS)):
             keys = catalog.members(kind)
+            if only is not None:
+                keys = only[catalog.key_kind[only] == kind]
             if len(keys):
                 self._shrink(keys, self._parents(kind, keys, catalog))
 
@@ -152,15 +177,17 @@ class Baseline:
     def _mixes(self, keys: Ints, pairs: Ints, catalog: Catalog) -> Floats:
         """Rates of the providers that single keys send to, weighted by volume."""
         parts = catalog.key_parts[pairs]
-        known = (parts != NOWHERE).all(axis=1)
+        place = np.full(len(self.rate) + 1, NOWHERE)  # the last place is NOWHERE's
+        place[keys] = np.arange(len(keys))
+        known = (place[parts[:, 0]] != NOWHERE) & (parts[:, 1] != NOWHERE)
         pairs, parts = pairs[known], parts[known]
         volume = self._sums[0, 0, pairs] + self._sums[1, 0, pairs]
-        place = np.searchsorted(keys, parts[:, 0])
-        tried = np.full((len(keys), WIDTH), _TINY)
-        failed = tried * self.rate[0]
-        np.add.at(tried, place, volume)
-        np.add.at(failed, place, volume * self.rate[parts[:, 1]])
-        self._mix[keys] = failed / tried
+        groups = place[parts[:, :1]]
+        met, tried = roll_up(groups, volume)
+        _, failed = roll_up(groups, volume * self.rate[parts[:, 1]])
+        self._mix[keys] = self.rate[0]
+        little = _TINY * self.rate[0]
+        self._mix[keys[met]] = (failed + little) / (tried + _TINY)
         mixes: Floats = self._mix[keys]
         return mixes
 
@@ -174,9 +201,9 @@ class Baseline:
         return capped
 
     def _shrink(self, keys: Ints, parents: Floats) -> None:
-        _, (tried_short, failed_short), (tried_long, failed_long) = self._sums[
-            :, :, keys
-        ]
+        hour, day = self._sums[1:]
+        tried_short, failed_short = hour[0, keys], hour[1, keys]
+        tried_long, failed_long = day[0, keys], day[1, keys]
         own = failed_long + K_POP
         long = own / (tried_long + K_POP / parents)
         weight = np.minimum(MOST_LONG, own)
@@ -192,7 +219,8 @@ class Baseline:
         self.rate = widened(self.rate, capacity)
         self.info = widened(self.info, capacity)
         self._mix = widened(self._mix, capacity)
-        self.forget(np.arange(have, capacity))
+        self.rate[have:] = self._mix[have:] = self.rate[0]
+        self.info[have:] = K_POP
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""

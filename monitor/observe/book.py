@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.events import SCOPE_DIMENSIONS, Channel, Incident, ReasonCount, Scope
 from monitor.observe.arrays import Array, Bools, Floats, Ints
-from monitor.observe.case import UPDATE_SECONDS, Case, Writer
+from monitor.observe.case import Case, Writer
 from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH
 from monitor.observe.inquiry import Finding
 from monitor.observe.keys import FLEET, KINDS, Catalog
@@ -50,6 +50,15 @@ class Book:
         self.cases: list[Case] = []
         self.refused = 0
         self._written: dict[str, Incident] = {}
+
+    @property
+    def fleet(self) -> str:
+        """Whose book it is."""
+        return self._writer.fleet
+
+    def find(self, incident_id: str) -> Case | None:
+        """The open case of this id."""
+        return next((case for case in self.open if case.id == incident_id), None)
 
     @property
     def open(self) -> list[Case]:
@@ -130,7 +139,9 @@ class Book:
         return [
             case
             for case in self.cases
-            if case.closed_at is not None and now - case.closed_at <= REOPEN_SECONDS
+            if case.closed_at is not None
+            and now - case.closed_at <= REOPEN_SECONDS
+            and not case.accepted
         ]
 
     def explained(self, keys: Array, catalog: Catalog) -> Bools:
@@ -164,7 +175,7 @@ class Book:
         for case in self.open:
             self._writer.follow(case, now)
             case.move(now)
-            if case.changed or now - case.written_at >= UPDATE_SECONDS:
+            if case.has_news(now):
                 case.changed, case.written_at = False, now
                 incident = self._writer.write(case, now)
                 self._written[case.id] = incident

@@ -56,6 +56,7 @@ class Case(msgspec.Struct):
         share: part of the fleet's excess at that time.
         not_affected: sibling scopes that looked normal.
         recovery: the test of whether it is over.
+        accepted: a person takes it for the new normal.
         slots: attempts and failures of the newest slots.
     """
 
@@ -75,6 +76,7 @@ class Case(msgspec.Struct):
     closed_at: float | None = None
     written_at: float = 0.0
     looked_around: bool = False
+    accepted: bool = False
     changed: bool = True
     tried: float = 0.0
     failed: float = 0.0
@@ -117,14 +119,20 @@ class Case(msgspec.Struct):
 
     def move(self, now: float) -> None:
         """Let the recovery test decide where the incident stands."""
-        state = self.state
-        if self.recovery.done(now):
+        if self.accepted or self.recovery.done(now):
             self.state, self.closed_at = IncidentState.CLOSED, now
         elif self.recovery.hopeful:
             self.state = IncidentState.RECOVERING
         elif self.recovery.evidence <= 0.0:
             self.state = IncidentState.OPEN
-        self.changed |= self.state is not state
+
+    def has_news(self, now: float) -> bool:
+        """True if it is to be written: at once when it is new, reopened, over, wider or
+        worse; else, wavering between open and recovering included, now and then.
+        """
+        if now - self.written_at >= UPDATE_SECONDS:
+            return True
+        return self.changed or not self.is_open
 
     def reopen(self, finding: Finding, now: float) -> None:
         """The same cause again, within the hour."""
@@ -133,20 +141,17 @@ class Case(msgspec.Struct):
         self.recovery.restart(now)
         self.recovery.last_attempt = now
 
-    def judge(
-        self, rate: tuple[float, float], a_minute: float, limit: Limit | None
-    ) -> None:
+    def judge(self, low: float, a_minute: float, limit: Limit | None) -> None:
         """Raise the severity if need be; it never falls while the incident lives.
 
         Args:
-            rate: mean and lower bound of the rate now.
+            low: lower bound of the rate now: its window was picked for being extreme.
             a_minute: attempts a minute.
             limit: of the channel.
         """
-        mean, low = rate
-        harm = (mean - self.baseline) * a_minute
+        harm = (low - self.baseline) * a_minute
         over = limit is not None and low > limit.page
-        steep = mean >= PAGE_LIFT * self.baseline and harm >= PAGE_HARM
+        steep = low >= PAGE_LIFT * self.baseline and harm >= PAGE_HARM
         if (over or steep) and self.severity is not Severity.PAGE:
             self.severity, self.changed = Severity.PAGE, True
 
@@ -163,7 +168,7 @@ class Writer:
     def __init__(
         self, fleet: str, slot_seconds: float, limits: Mapping[Channel, Limit]
     ) -> None:
-        self._fleet, self._limits = fleet, limits
+        self.fleet, self._limits = fleet, limits
         self._slot_seconds = slot_seconds
         self.keep = max(1, int(RATE_SECONDS // slot_seconds))
 
@@ -202,7 +207,7 @@ class Writer:
         if failed >= PAGE_FAILURES and case.severity is not Severity.PAGE:
             _, low, _ = rate_interval(failed, tried, case.baseline)
             span = min(RATE_SECONDS, max(now - case.start, self._slot_seconds))
-            case.judge((mean, low), tried / span * 60.0, self._limits.get(case.channel))
+            case.judge(low, tried / span * 60.0, self._limits.get(case.channel))
 
     def write(self, case: Case, now: float) -> Incident:
         """The incident as of now."""
@@ -211,7 +216,7 @@ class Writer:
         mean, low, high = rate_interval(failed, tried, case.baseline)
         return Incident(
             id=case.id,
-            fleet=self._fleet,
+            fleet=self.fleet,
             scope=case.scope,
             channel=case.channel,
             state=case.state,
@@ -236,7 +241,7 @@ class Writer:
     def _id(self, finding: Finding) -> str:
         slot = self.slot_of(finding.start)
         scope = finding.scope
-        parts = (self._fleet, scope.kind, scope.key, finding.channel.value, str(slot))
+        parts = (self.fleet, scope.kind, scope.key, finding.channel.value, str(slot))
         # The separator cannot be part of a name, so no two tuples make one text.
         digest = hashlib.sha256("\x00".join(parts).encode())
         return digest.hexdigest()[:ID_DIGITS]

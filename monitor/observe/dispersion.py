@@ -75,16 +75,20 @@ class Dispersion:
             info: failures behind the baseline.
             trusted: where the baseline is good and nothing is wrong.
         """
-        used = trusted.astype(np.float64)
-        self._all[_FAILED, keys] += failed * used
-        self._all[_EXPECTED, keys] += expected * used
-        spread = self.cv2[keys] + 1.0 / info
-        weight = used / (1.0 + spread * expected) ** 2
-        variance = self.phi[keys] * expected + spread * expected**2
+        row, channel = np.nonzero(trusted)
+        place = keys[row] * WIDTH + channel
+        planes = self._all.reshape(_PLANES, -1)
+        failed, expected = failed[row, channel], expected[row, channel]
+        planes[_FAILED, place] += failed
+        planes[_EXPECTED, place] += expected
+        spread = planes[_CV2, place] + 1.0 / info[row, channel]
+        weight = 1.0 / (1.0 + spread * expected) ** 2
+        breath = spread * expected**2
+        variance = planes[_PHI, place] * expected + breath
         error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance + 4.0)
-        waiting = self._all[_WAITING]
-        waiting[2, keys] += weight * (error - spread * expected**2)
-        waiting[3, keys] += weight * expected
+        waiting = planes[_WAITING]
+        waiting[2, place] += weight * (error - breath)
+        waiting[3, place] += weight * expected
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget what waits: it was part of an incident."""
@@ -128,7 +132,8 @@ class Dispersion:
         """Make place for more keys."""
         have = self._all.shape[1]
         self._all = widened(self._all, capacity, axis=1)
-        self.forget(np.arange(have, capacity))
+        self._all[_CV2, have:] = CV_PRIOR**2
+        self._all[_PHI, have:] = 1.0
 
     def forget(self, keys: Ints) -> None:
         """Set evicted keys back to the prior."""

@@ -122,27 +122,40 @@ class Memory:
 
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
-        keys = sums.keys
+        keys, warm = sums.keys, self.warm[sums.keys]
         self.baseline.advance(sums.slot)
-        gate = np.where(self.warm[keys], WARM_GATE, 1.0)
+        gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
         self.baseline.add(sums.slot, keys, sums.tried * gate, sums.failed * gate)
         assert self.baseline.head is not None
         late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
         if late < BLOCK_SECONDS:
             # What comes later would be an odd lot in the block of another minute.
             info = self.baseline.info[keys]
-            trusted = self.known(keys) & ~self.warm[keys] & (info >= TRUSTED_INFO)
+            trusted = self.known(keys) & ~warm & (info >= TRUSTED_INFO)
             expected = sums.tried * self.baseline.rate[keys]
             self.dispersion.add(keys, sums.failed, expected, info, trusted)
+
+    def relearn(self, keys: Ints, channels: Bools, slot: int) -> None:
+        """Take the rates of keys since a slot, of the last hour at most, for normal."""
+        rows = self.leaves.since(slot)
+        found, counts = roll_up(self.catalog.leaf_keys[rows.leaves], rows.counts)
+        mine = np.isin(found, keys)
+        tried, failed = split(counts[mine])
+        self.baseline.relearn(found[mine], channels, tried, failed)
+        self.baseline.refresh(self.catalog)
 
     def refresh(self, slot: int) -> None:
         """Bring rates up to date if time has passed or keys have come."""
         state = slot, self.catalog.admitted
         if self._refreshed == state:
             return
+        new = self.catalog.take_new()
+        if self._refreshed is not None and self._refreshed[0] == slot:
+            self.baseline.refresh(self.catalog, only=new)
+        else:
+            self.baseline.advance(slot)
+            self.baseline.refresh(self.catalog)
         self._refreshed = state
-        self.baseline.advance(slot)
-        self.baseline.refresh(self.catalog)
         now = (slot + 1) * self._policy.slot_seconds
         self.dispersion.close_block(now, self.baseline.info)
 

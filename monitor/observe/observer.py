@@ -17,6 +17,7 @@ from monitor.events import CountDelta, Incident
 from monitor.observe.book import Batch, Book
 from monitor.observe.case import Writer
 from monitor.observe.channels import split
+from monitor.observe.gate import HEALTHY, Health
 from monitor.observe.inbox import Inbox
 from monitor.observe.memory import Memory, Sums
 from monitor.observe.policy import ObservePolicy
@@ -85,11 +86,12 @@ class FleetObserver:
         """Take in what one tally added; it counts from the next tick on."""
         self._inbox.add(delta)
 
-    def tick(self, now: float) -> list[Incident]:
+    def tick(self, now: float, health: Health = HEALTHY) -> list[Incident]:
         """Look at what has come; call it about once a second.
 
         Args:
             now: time, epoch seconds; should not go back.
+            health: of the counts; no incident is opened on what may be wrong.
 
         Returns:
             Incidents opened, updated, recovering or closed since the last call.
@@ -97,13 +99,22 @@ class FleetObserver:
         seconds = max(now - self._now, 0.0) if self._now else 0.0
         self._now = now
         fresh = self._take(now)
+        self._watch.rounds.gate.heed(health, self._inbox.slots, now)
         self._memory.refresh(self._policy.slot_of(now))
         if fresh:
             self._watch.judge(fresh, now, seconds)
         for sums in fresh:
             self._memory.learn(sums)
         self._watch.look_around(now)
-        return self._book.turn(now)
+        return self._book.turn(now) + self._watch.rounds.tickets.turn(now)
+
+    def accept(self, incident_id: str, now: float) -> bool:
+        """Take what an open incident tells for the new normal, and close it.
+
+        Returns:
+            False if there is no such incident, or it is about an absolute limit.
+        """
+        return self._watch.accept(incident_id, now)
 
     def rates(self, top: int) -> list[ScopeRate]:
         """Rates of the heaviest scopes of each kind, of those with an open incident,
@@ -116,7 +127,8 @@ class FleetObserver:
     @property
     def incidents(self) -> list[Incident]:
         """The open incidents, recovering ones included, as ``tick`` last told them."""
-        return self._book.incidents(self._now)
+        tickets = self._watch.rounds.tickets.incidents()
+        return self._book.incidents(self._now) + tickets
 
     @property
     def stats(self) -> ObserverStats:
@@ -130,7 +142,7 @@ class FleetObserver:
             overflow=catalog.overflow,
             stale_deltas=self._stale,
             waiting_slots=self._inbox.slots,
-            open_incidents=len(self._book.open),
+            open_incidents=len(self._book.open) + len(self._watch.rounds.tickets.open),
             unexplained=self._watch.unexplained,
             refused=self._book.refused,
             threshold=self._watch.threshold,
@@ -219,4 +231,5 @@ class FleetObserver:
             book.count(batch, self._now, memory.catalog)
         for delta in deltas:
             book.note_reasons(slot, delta.reasons)
+            self._watch.rounds.hear(slot, delta.reasons, self._now)
         return memory.enter(rows, explained)

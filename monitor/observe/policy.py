@@ -59,7 +59,7 @@ class ObservePolicy:
     slot_seconds: int = 10
     dimensions: tuple[str, ...] = SCOPE_DIMENSIONS
     false_pages_per_week: float = 1.0
-    detectors: tuple[str, ...] = ("nb_glr", "limit")
+    detectors: tuple[str, ...] = ("nb_glr", "limit", "drift", "silence", "new_reply")
     limits: Mapping[Channel, Limit] = field(default_factory=lambda: DEFAULT_LIMITS)
     limit_min_attempts: int = 50
     max_keys: int = 20_000

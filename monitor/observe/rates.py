@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.events import COLUMNS, Scope
-from monitor.observe.arrays import Array, Floats, Ints
+from monitor.observe.arrays import Floats, Ints
 from monitor.observe.baseline import Baseline
 from monitor.observe.channels import NUMERATORS
 from monitor.observe.keys import FLEET, KINDS, Catalog
@@ -18,7 +18,11 @@ from monitor.observe.windows import Windows
 OTHER = "other"
 
 _ATTEMPTS = COLUMNS.index("attempts")
-_DELIVERED = COLUMNS.index("delivered")
+
+#: A row of counts: attempts, delivered, then the numerators in the order of Channel.
+_FIRST_NUMERATOR = 2
+
+assert NUMERATORS.tolist() == list(range(_FIRST_NUMERATOR, len(COLUMNS)))
 
 
 class ScopeRate(NamedTuple):
@@ -60,36 +64,37 @@ class RateSheet:
             wanted: scopes to show however light they are.
         """
         places = {self._catalog.place_of(scope) for scope in wanted}
-        fleet = self._totals(now, np.array([FLEET]))
-        rows = self._rows(np.array([FLEET]), fleet)
-        for kind in range(FLEET + 1, len(KINDS)):
-            members = self._catalog.members(kind)
-            if len(members):
-                shown = self._shown(members, now, top, places)
-                totals = self._totals(now, shown)
-                rows += self._rows(shown, totals)
-                rest = fleet[:, 0] - totals.sum(axis=1)
-                rows += [
-                    _row(KINDS[kind], OTHER, window, counts, ())
-                    for window, counts in zip(self._windows.names, rest, strict=True)
-                ]
+        volume = self._windows.column("1h", now, _ATTEMPTS)
+        kinds = {
+            kind: self._shown(kind, volume, top, places)
+            for kind in range(FLEET + 1, len(KINDS))
+            if len(self._catalog.members(kind))
+        }
+        shown = np.concatenate([[FLEET], *kinds.values()])
+        totals = self._totals(now, shown)
+        rows = self._rows(shown[:1], totals[:, :1])
+        end = 1
+        for kind, members in kinds.items():
+            begin, end = end, end + len(members)
+            mine = totals[:, begin:end]
+            rows += self._rows(members, mine)
+            rest = totals[:, 0] - mine.sum(axis=1)
+            rows += [
+                _row(KINDS[kind], OTHER, window, counts, ())
+                for window, counts in zip(
+                    self._windows.names, rest.tolist(), strict=True
+                )
+            ]
         return rows
 
-    def _shown(self, members: Ints, now: float, top: int, wanted: set[int]) -> Ints:
+    def _shown(self, kind: int, volume: Floats, top: int, wanted: set[int]) -> Ints:
         """Members to show: the wanted ones, then the others, heaviest first."""
-        volume = self._windows.total("1h", now, members)[:, _ATTEMPTS]
-        ranked = members[np.argsort(-volume, kind="stable")]
+        members = self._catalog.members(kind)
+        members = members[members != self._catalog.key_of(kind, OTHER)]
+        ranked = members[np.argsort(-volume[members], kind="stable")]
         first = np.isin(ranked, list(wanted))
-        nameless = np.array([self._is_other(place) for place in ranked], bool)
-        shown: Ints = np.concatenate(
-            [ranked[first & ~nameless], ranked[~first & ~nameless][:top]]
-        )
+        shown: Ints = np.concatenate([ranked[first], ranked[~first][:top]])
         return shown
-
-    def _is_other(self, place: int) -> bool:
-        scope = self._catalog.scopes[place]
-        assert scope is not None
-        return scope.key == OTHER
 
     def _totals(self, now: float, keys: Ints) -> Floats:
         """Sums ``[windows, keys, COLUMNS]``."""
@@ -98,30 +103,28 @@ class RateSheet:
 
     def _rows(self, keys: Ints, totals: Floats) -> list[ScopeRate]:
         known = self._baseline.learned[keys] >= KNOWN_ATTEMPTS
-        baselines = np.where(known, self._baseline.rate[keys], np.nan)
+        baselines = np.where(known, self._baseline.rate[keys], np.nan).tolist()
         rows = []
         for number, place in enumerate(keys):
             scope = self._catalog.scopes[place]
             assert scope is not None
-            normal = tuple(baselines[number].tolist())
+            normal = tuple(baselines[number])
             rows += [
                 _row(scope.kind, scope.key, window, counts, normal)
                 for window, counts in zip(
-                    self._windows.names, totals[:, number], strict=True
+                    self._windows.names, totals[:, number].tolist(), strict=True
                 )
             ]
         return rows
 
 
 def _row(
-    kind: str, key: str, window: str, counts: Array, baseline: tuple[float, ...]
+    kind: str,
+    key: str,
+    window: str,
+    counts: list[float],
+    baseline: tuple[float, ...],
 ) -> ScopeRate:
-    return ScopeRate(
-        kind,
-        key,
-        window,
-        float(counts[_ATTEMPTS]),
-        float(counts[_DELIVERED]),
-        tuple(counts[NUMERATORS].tolist()),
-        baseline,
-    )
+    numerators = tuple(counts[_FIRST_NUMERATOR:])
+    attempts, delivered = counts[:_FIRST_NUMERATOR]
+    return ScopeRate(kind, key, window, attempts, delivered, numerators, baseline)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from monitor.events import Channel
+from monitor.events import Channel, IncidentKind
 from monitor.observe.arrays import Bools, Floats, State
 from monitor.observe.book import Book, keys_of
 from monitor.observe.case import Case
@@ -22,6 +22,7 @@ from monitor.observe.inquiry import Finding, Inquiry, Suspicion
 from monitor.observe.knob import REPEAT_NATS, Knob
 from monitor.observe.memory import Memory, Sums
 from monitor.observe.policy import ObservePolicy
+from monitor.observe.rounds import Rounds
 from monitor.observe.survey import Survey
 
 #: An anomaly without a cause among the leaves (a mix that shifts, say) is looked into
@@ -47,9 +48,12 @@ class Watch:
 
     def __init__(self, policy: ObservePolicy, memory: Memory, book: Book) -> None:
         self._policy, self._memory, self._book = policy, memory, book
-        self._detectors = detectors_of(policy, memory.capacity)
-        for detector in self._detectors:
+        detectors = detectors_of(policy, memory.capacity)
+        for detector in detectors:
             memory.attach(detector)
+        self._detectors = [d for d in detectors if d.kind is IncidentKind.SPIKE]
+        self._slow = [d for d in detectors if d.kind is not IncidentKind.SPIKE]
+        self.rounds = Rounds(book.fleet, policy, memory, self._slow)
         self._knob = Knob(policy.false_pages_per_week)
         self._retry: dict[tuple[str, Channel], float] = {}
         self._now = 0.0
@@ -75,8 +79,11 @@ class Watch:
             seconds: time since the last one.
         """
         self._now = now
+        if not self.rounds.gate.is_open:
+            return
         sums = _merged(fresh)
         look = self._look(sums, self._begins(fresh))
+        self.rounds.look(look)
         readings = [detector.look(look) for detector in self._detectors]
         warm = [reading.warm for reading in readings]
         self._memory.warm[sums.keys] = np.logical_or.reduce(warm)
@@ -152,8 +159,10 @@ class Watch:
 
     def look_around(self, now: float) -> None:
         """Half a minute after an incident was found, see what has stayed normal: at
-        its opening there may have been too little mail to tell. One a tick.
+        its opening there may have been too little mail to tell. One a tick. The slow
+        rules make their rounds.
         """
+        self.rounds.turn(now)
         for case in self._book.open:
             if case.looked_around or now < case.detected_at + LOOK_AROUND_SECONDS:
                 continue
@@ -187,16 +196,41 @@ class Watch:
         for detector in self._detectors:
             detector.reset(touched, channels)
 
+    def accept(self, incident_id: str, now: float) -> bool:
+        """A person says that what an open incident tells is the new normal.
+
+        Returns:
+            False if there is no such incident, or its rate is above an absolute limit:
+            that is the policy's to change.
+        """
+        ticket = self.rounds.tickets.find(incident_id)
+        if ticket is not None:
+            self.rounds.accept(ticket, now)
+            return True
+        case = self._book.find(incident_id)
+        rules = {detector.name: detector for detector in self._detectors}
+        if case is None or np.isfinite(rules[case.detector].ceiling[case.column]):
+            return False
+        case.accepted = True
+        memory, channels = self._memory, np.isin(CHANNELS, case.channels)
+        touched, _ = keys_of(case.scope, memory.catalog)
+        memory.relearn(touched, channels, self._policy.slot_of(case.start))
+        for detector in self._detectors:
+            detector.reset(touched, channels)
+        return True
+
     def state(self) -> dict[str, State]:
         """What a snapshot needs, by component."""
         size = len(self._memory.catalog.scopes)
-        parts = {detector.name: detector.state(size) for detector in self._detectors}
-        return parts | {"knob": self._knob.state()}
+        detectors = (*self._detectors, *self._slow)
+        parts = {detector.name: detector.state(size) for detector in detectors}
+        return parts | {"knob": self._knob.state()} | self.rounds.state()
 
     def load(self, parts: Mapping[str, State]) -> None:
         """Take back what ``state`` gave; a rule that was not there begins anew."""
         self._knob.load(parts["knob"])
-        for detector in self._detectors:
+        self.rounds.load(parts)
+        for detector in (*self._detectors, *self._slow):
             if detector.name in parts:
                 detector.load(parts[detector.name])
 

@@ -10,7 +10,8 @@ began at second ``t``:
 * ``1h``: the 12 newest buckets of 300 s; ``24h``: the 24 newest buckets of 3,600 s.
 
 Rows of a ring carry the number of the bucket they hold, so slots may come in any
-order, and one that is older than its ring reaches is simply no longer counted.
+order, and one that is older than its ring reaches is simply no longer counted. A row
+is made when its bucket begins, and holds only the places that there are by then.
 """
 
 import numpy as np
@@ -24,31 +25,33 @@ FINE_SECONDS = 10
 #: How far a slot may lie ahead of ``now``, seconds: clocks of hosts differ.
 FUTURE_SECONDS = 60
 
+_NO_SUMS: Array = np.zeros((0, len(COLUMNS)), np.uint32)
+
 
 class _Ring:
-    """The newest buckets of one length. Sums are exact below 2**63."""
+    """The newest buckets of one length. Sums are exact below 2**32 a bucket: an hour of
+    a fleet at a million events a second.
+    """
 
-    def __init__(self, seconds: int, buckets: int, capacity: int) -> None:
+    def __init__(self, seconds: int, buckets: int) -> None:
         self.seconds = seconds
         self.stamp: Ints = np.full(buckets + FUTURE_SECONDS // seconds + 1, -1)
-        # An hour of the fleet at a million events a second overflows 32 bits.
-        exact = np.int64 if seconds > 300 else np.int32
-        self.sums: Array = np.zeros((len(self.stamp), capacity, len(COLUMNS)), exact)
+        self.sums: list[Array] = [_NO_SUMS] * len(self.stamp)
 
-    def add(self, bucket: int, keys: Ints, counts: Array) -> None:
+    def add(self, bucket: int, keys: Ints, counts: Array, capacity: int) -> None:
         row = bucket % len(self.stamp)
         if self.stamp[row] > bucket:
             return
         if self.stamp[row] < bucket:
             self.stamp[row] = bucket
-            self.sums[row] = 0
-        self.sums[row, keys] += counts.astype(self.sums.dtype)
+            self.sums[row] = _NO_SUMS
+        if len(self.sums[row]) < capacity:
+            self.sums[row] = widened(self.sums[row], capacity)
+        self.sums[row][keys] += counts
 
-    def total(self, head: int, buckets: int, keys: Ints) -> Floats:
+    def held(self, head: int, buckets: int) -> list[Array]:
         rows = np.flatnonzero((self.stamp > head - buckets) & (self.stamp <= head))
-        picked = self.sums[rows[:, None], keys[None, :]]
-        total: Floats = picked.sum(axis=0, dtype=np.float64)
-        return total
+        return [self.sums[row] for row in rows]
 
 
 class Windows:
@@ -63,13 +66,10 @@ class Windows:
 
     def __init__(self, slot_seconds: int, capacity: int) -> None:
         self._slot_seconds = slot_seconds
+        self._capacity = capacity
         fine = max(slot_seconds, FINE_SECONDS)
         five = max(1, 300 // fine)
-        self._rings = (
-            _Ring(fine, five, capacity),
-            _Ring(300, 12, capacity),
-            _Ring(3600, 24, capacity),
-        )
+        self._rings = (_Ring(fine, five), _Ring(300, 12), _Ring(3600, 24))
         self._spans = {
             "1m": (self._rings[0], max(1, 60 // fine)),
             "5m": (self._rings[0], five),
@@ -79,35 +79,56 @@ class Windows:
 
     def add(self, slot: int, keys: Ints, counts: Array) -> None:
         """Add rows ``[keys, COLUMNS]`` of one slot; each key at most once."""
+        narrow = counts.astype(np.uint32)
         for ring in self._rings:
-            ring.add(slot * self._slot_seconds // ring.seconds, keys, counts)
+            bucket = slot * self._slot_seconds // ring.seconds
+            ring.add(bucket, keys, narrow, self._capacity)
 
     def total(self, window: str, now: float, keys: Ints) -> Floats:
         """Sums ``[keys, COLUMNS]`` of a window that ends with the bucket of ``now``."""
+        total = np.zeros((len(keys), len(COLUMNS)))
+        for sums in self._held(window, now):
+            if len(sums) == self._capacity:
+                total += sums[keys]
+            else:
+                old = np.flatnonzero(keys < len(sums))
+                total[old] += sums[keys[old]]
+        return total
+
+    def column(self, window: str, now: float, column: int) -> Floats:
+        """One column of a window's sums, of all places."""
+        total = np.zeros(self._capacity)
+        for sums in self._held(window, now):
+            total[: len(sums)] += sums[:, column]
+        return total
+
+    def _held(self, window: str, now: float) -> list[Array]:
         ring, buckets = self._spans[window]
-        return ring.total(int(now // ring.seconds), buckets, keys)
+        return ring.held(int(now // ring.seconds), buckets)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        for ring in self._rings:
-            ring.sums = widened(ring.sums, capacity, axis=1)
+        self._capacity = capacity
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
         for ring in self._rings:
-            ring.sums[:, keys] = 0
+            for sums in ring.sums:
+                sums[keys[keys < len(sums)]] = 0
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         state: State = {}
         for number, ring in enumerate(self._rings):
             state[f"stamp{number}"] = ring.stamp
-            state[f"sums{number}"] = ring.sums[:, :size]
+            full = [widened(sums[:size], size) for sums in ring.sums]
+            state[f"sums{number}"] = np.array(full)
         return state
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         for number, ring in enumerate(self._rings):
             ring.stamp[:] = state[f"stamp{number}"]
-            sums = state[f"sums{number}"]
-            ring.sums[:, : sums.shape[1]] = sums
+            for row in np.flatnonzero(ring.stamp >= 0):
+                saved = state[f"sums{number}"][row]
+                ring.sums[row] = widened(saved, self._capacity)

@@ -42,6 +42,11 @@ REST_A_FLUSH = 3.0
 #: But never longer, since until the next flush the fleet's owner sees nothing.
 LONGEST_REST = 1.0
 
+#: With so many records waiting, what is counted now happened long ago: nobody waits for
+#: it, and each tally is written less often while it grows.
+BACKLOG_RECORDS = 50_000
+BACKLOG_REST = 2.0
+
 #: Objects made, net, before Python looks for cycles.
 COLLECT_EVERY = 100_000
 
@@ -211,6 +216,8 @@ class Worker:
                 raise BrokerError(f"tallies were not acknowledged: {error}") from error
             # While a backlog is read a flush is long: leave the loop to the counting.
             rest = min(LONGEST_REST, REST_A_FLUSH * (clock.monotonic() - started))
+            if sum(self.health.lags.values()) > BACKLOG_RECORDS:
+                rest = BACKLOG_REST
             pause = max(wanted, rest)
 
     async def _beat_forever(self, app: faust.App) -> None:

@@ -169,21 +169,21 @@ class IngestService:
         return None
 
     def _count(self, tp: TP, counter: PartitionCounter, batch: RecordBatch) -> None:
-        # A batch may begin before our position when the fetcher was sent back.
-        skip = bisect_left(batch.offsets, counter.position)
-        records = Records(
-            batch.offsets[skip:],
-            [milliseconds / 1000 for milliseconds in batch.times[skip:]],
-            batch.values[skip:],
-        )
+        offsets, times, values = batch.offsets, batch.times, batch.values
+        if batch.start < counter.position:
+            # The fetcher was sent back, to the begin of a stored batch.
+            skip = bisect_left(offsets, counter.position)
+            offsets, times, values = offsets[skip:], times[skip:], values[skip:]
+        seconds = [milliseconds / 1000 for milliseconds in times]
+        records = Records(offsets, seconds, values)
         countable, refused = self._inputs[tp.topic].ingest(records)
         counter.take(countable)
         counter.position = batch.end
         if refused and not counter.replaying:
             assert self._dead_letters is not None
             for place, invalid in refused:
-                where = tp.topic, tp.partition, records.offsets[place]
-                self._dead_letters.add(where, invalid, records.values[place])
+                where = tp.topic, tp.partition, offsets[place]
+                self._dead_letters.add(where, invalid, values[place])
 
     def _hole(
         self, tp: TP, counter: PartitionCounter, batch: RecordBatch

@@ -21,6 +21,7 @@ Faust takes a commit that failed for done. So ``_commit_offsets`` makes it unsai
 next round tries again, and the sink hears of every commit how it ended.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -31,11 +32,16 @@ from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from monitor.service import clock
+
 #: Pause between two looks while nothing is assigned.
 UNASSIGNED_SECONDS = 0.05
 
 #: What aiokafka calls the generation of one who is no member of the group.
 NO_GENERATION = OffsetCommitRequest.DEFAULT_GENERATION_ID
+
+#: Counting gives way after so long, for heartbeats, the web server and the owner.
+STRETCH_SECONDS = 0.01
 
 #: How long the broker may hold a fetch that finds nothing, milliseconds.
 FETCH_WAIT_MILLISECONDS = 100
@@ -182,6 +188,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 others[tp] = batches
             elif active is None or tp in active:
                 await self._take(tp, batches, generation)
+                await asyncio.sleep(0)
         for tp, record in self.scheduler.iterate(others):
             if not self._current(generation):
                 return
@@ -190,6 +197,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def _take(
         self, tp: TP, batches: Sequence[RecordBatch], generation: int
     ) -> None:
+        yielded = clock.monotonic()
         for batch in batches:
             if not self._current(generation):
                 return
@@ -197,8 +205,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if back_to is not None:
                 await self.seek(tp, back_to)
                 return
-            # Heartbeats and the web server run between two batches.
-            await self.sleep(0)
+            if clock.monotonic() - yielded > STRETCH_SECONDS:
+                await asyncio.sleep(0)
+                yielded = clock.monotonic()
 
     def _current(self, generation: int) -> bool:
         flowing = bool(self.flow_active)

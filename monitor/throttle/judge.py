@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from monitor.events import Channel, Incident, Reason, Scope, Severity
+from monitor.events import Channel, Incident, IncidentKind, Reason, Scope, Severity
 from monitor.throttle.policy import ThrottlePolicy
 from monitor.throttle.rulings import RulingReason
 
@@ -92,8 +92,10 @@ def refuse_age(age: float, policy: ThrottlePolicy) -> RulingReason | None:
 
 
 def _refuse_kind(incident: Incident) -> RulingReason | None:
-    # No throttle mends a DNS record or a key; a person must.
-    if incident.channel is Channel.CONFIG:
+    # No throttle mends a DNS record or a key; a person must. What drifts or is silent
+    # is a person's business, too.
+    spike = incident.kind is IncidentKind.SPIKE
+    if not spike or incident.channel is Channel.CONFIG:
         return RulingReason.TICKET_ONLY
     if incident.severity is Severity.INFO:
         return RulingReason.LOW_SEVERITY

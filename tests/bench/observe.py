@@ -73,6 +73,20 @@ def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
     }
 
 
+def print_observe(report: dict[str, Any]) -> bool:
+    """Print what ``observe_bench`` found; whether every bound is kept."""
+    for name, unit in (("ns_a_key_update", "ns"), ("tick_seconds", "s")):
+        times = report[name]
+        spread = f"{min(times):.3g} to {max(times):.3g}"
+        print(f"{name:16} {statistics.median(times):.3g} {unit} ({spread})")
+    rules = report["rule_bytes_a_key_and_channel"].items()
+    words = ", ".join(f"{name} {size:.0f}" for name, size in rules)
+    print(f"bytes a key and channel: {words}; a key in all {report['bytes_a_key']}")
+    for name, met in report["met"].items():
+        print(f"{name}: {'within' if met else 'OVER'} its bound")
+    return all(report["met"].values())
+
+
 def _timed(
     prepared: Callable[[], Callable[[], object]], rounds: int
 ) -> tuple[list[float], float]:

@@ -35,7 +35,7 @@ from monitor.service.counts import CountsQuery, CountsReport, read_counts
 from monitor.service.settings import Settings, load_settings
 from monitor.service.topics import create_topics
 from tests.bench.processes import Failed, Run, run_module, run_worker
-from tests.bench.world import SPAN_SECONDS, load, make_topics
+from tests.bench.world import RATE, load, make_topics
 
 #: Our speed must be at least so many times theirs.
 LEAST_TO_HANDWRITTEN = 0.4
@@ -70,7 +70,10 @@ class Bench:
         """Make and fill the topics."""
         make_topics(self.broker, list(self._topics.values()))
         size = load(
-            self.broker, self._topics[True], self.events, clock.now() - SPAN_SECONDS
+            self.broker,
+            self._topics[True],
+            self.events,
+            clock.now() - self.events / RATE,
         )
         print(f"loaded {self.events:,} events of {size / self.events:.0f} bytes")
 

@@ -19,8 +19,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 SEED = 20261122
 PARTITIONS = 4
 
-#: Log time that the topic covers.
-SPAN_SECONDS = 100.0
+#: Events a second of log time: a large sender in a busy hour. With fewer, a slot has
+#: fewer to each of its cells, and a second of periodic work fewer to share it.
+RATE = 20_000.0
 
 #: Weightiest first.
 _DOMAIN_NAMES = """
@@ -101,7 +102,7 @@ def make_records(count: int, start: float) -> Iterator[Record]:
         range(CAMPAIGNS), cum_weights=_zipf(CAMPAIGNS, 1.07), k=count
     )
     for number, (domain, campaign) in enumerate(zip(domains, campaigns, strict=True)):
-        milliseconds = int(1000 * (start + SPAN_SECONDS * number / count))
+        milliseconds = int(1000 * (start + number / RATE))
         event = _event(rng, number, domain, campaign)
         event["event_time"] = milliseconds / 1000
         yield Record(number % PARTITIONS, milliseconds, msgspec.json.encode(event))

@@ -21,7 +21,7 @@ from monitor.counting import (
     Refusal,
     TallyMerger,
 )
-from monitor.events import COLUMNS, Cell, Ledger, LedgerTally, Reason, Tally
+from monitor.events import COLUMNS, Cell, CellRows, Ledger, LedgerTally, Reason, Tally
 
 #: Some time in 2026 that is no edge of any slot.
 BASE_MS = 1_795_000_003_217
@@ -232,7 +232,7 @@ def as_counter(ledger: Ledger) -> Counter[str]:
 
 
 def matrix_cells(
-    slot: int, cells: Sequence[Cell], counts: bytes
+    slot: int, cells: CellRows, counts: bytes
 ) -> Counter[tuple[int, Cell, int]]:
     """A count matrix as a sparse sum; zeros are left out."""
     matrix = np.frombuffer(counts, dtype="<i4").reshape(len(cells), len(COLUMNS))

@@ -5,11 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from monitor.events import IncidentKind
 from monitor.observe import ObservePolicy
 from monitor.observe.arrays import Array, Bools, Ints, State
 from monitor.observe.channels import CHANNELS, PRIOR, WIDTH
 from monitor.observe.detectors import DETECTORS, Detector, Look, Reading
+from monitor.observe.detectors.drift import Drift
 from monitor.observe.detectors.nb_glr import NbGlr
+from monitor.observe.detectors.silence import Silence
 
 Make = Callable[[ObservePolicy, int], Detector]
 
@@ -21,19 +24,26 @@ EPOCH = 1_767_571_200.0
 
 
 class Traffic:
-    """Looks at keys of five attempts a second; one of them may fall ill."""
+    """Looks at keys of five attempts a second, at a rule's pace; one may fall ill: its
+    mail fails, or there is none, if that is what the rule is made for.
+    """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, detector: Detector, seed: int = 1) -> None:
         self.random = np.random.default_rng(seed)
         self.now = EPOCH
+        self.pace = detector.pace
+        self.silent = detector.kind is IncidentKind.SILENCE
 
     def look(self, sick_rate: float | None = None) -> Look:
         rate = np.tile(PRIOR, (PLACES, 1))
         if sick_rate is not None:
             rate[SICK] = sick_rate
-        tried = np.repeat(self.random.poisson(5.0, (PLACES, 1)), WIDTH, axis=1)
+        tried = self.random.poisson(5.0 * self.pace, (PLACES, 1))
+        if sick_rate is not None and self.silent:
+            tried[SICK] = 0
+        tried = np.repeat(tried, WIDTH, axis=1)
         failed = self.random.binomial(tried, rate)
-        self.now += 1.0
+        self.now += self.pace
         shape = (PLACES, WIDTH)
         return Look(
             now=self.now,
@@ -63,18 +73,23 @@ def started(make: Make) -> Detector:
     return make(ObservePolicy(), PLACES)
 
 
+def begun(make: Make) -> tuple[Detector, Traffic]:
+    detector = started(make)
+    return detector, Traffic(detector)
+
+
 def size_of(detector: Detector) -> int:
     return sum(array.nbytes for array in detector.state(PLACES).values())
 
 
 def check_silent_on_calm(make: Make) -> None:
-    detector, traffic = started(make), Traffic()
+    detector, traffic = begun(make)
     for _ in range(LOOKS):
         assert not detector.look(traffic.look()).over.any(), "fires on calm"
 
 
 def check_fires_on_step(make: Make) -> None:
-    detector, traffic = started(make), Traffic()
+    detector, traffic = begun(make)
     for _ in range(LOOKS // 4):
         detector.look(traffic.look())
     before = traffic.now
@@ -84,13 +99,13 @@ def check_fires_on_step(make: Make) -> None:
         if reading.over[SICK].all():
             break
     assert reading.over[SICK].all(), "misses a step"
-    start = reading.start[SICK]
-    assert (np.abs(start - before) <= 20.0).all(), "dates the step wrongly"
+    off = np.abs(reading.start[SICK] - before) / traffic.pace
+    assert (off <= 20.0).all(), "dates the step wrongly"
     assert (reading.score[SICK] >= 16.0).all(), "over the line without a score"
 
 
 def check_memory_is_bounded(make: Make) -> None:
-    detector, traffic = started(make), Traffic()
+    detector, traffic = begun(make)
     detector.look(traffic.look())
     small = size_of(detector)
     for _ in range(50):
@@ -102,8 +117,10 @@ def check_memory_is_bounded(make: Make) -> None:
 
 
 def check_snapshot_round_trip(make: Make) -> None:
-    detector, traffic = started(make), Traffic()
-    for _ in range(20):
+    detector, traffic = begun(make)
+    for _ in range(LOOKS // 4):
+        detector.look(traffic.look())
+    for _ in range(5):
         detector.look(traffic.look(sick_rate=0.2))
     copy = started(make)
     copy.load({name: array.copy() for name, array in detector.state(PLACES).items()})
@@ -115,7 +132,7 @@ def check_snapshot_round_trip(make: Make) -> None:
 
 def check_forgets(make: Make) -> None:
     for clear in ("forget", "reset"):
-        detector, traffic = started(make), Traffic()
+        detector, traffic = begun(make)
         for _ in range(60):
             detector.look(traffic.look(sick_rate=0.95))
         if clear == "forget":
@@ -179,6 +196,24 @@ class Stubborn(NbGlr):
         pass
 
 
+class Hasty(Silence):
+    def look(self, look: Look) -> Reading:
+        reading = super().look(look)
+        short = look.tried < 0.99 * look.tried.mean()
+        return reading._replace(over=reading.over | short)
+
+
+class Patient(Drift):
+    def look(self, look: Look) -> Reading:
+        reading = super().look(look)
+        return reading._replace(start=np.full_like(reading.start, EPOCH))
+
+
+class Amnesiac(Drift):
+    def load(self, state: State) -> None:
+        super().load(state | {"sums": np.zeros_like(state["sums"])})
+
+
 @pytest.mark.parametrize(
     ("broken", "complaint"),
     [
@@ -188,6 +223,9 @@ class Stubborn(NbGlr):
         (Forgetful, "a snapshot loses"),
         (Grudging, "after forget"),
         (Stubborn, "after reset"),
+        (Hasty, "fires on calm"),
+        (Patient, "dates the step wrongly"),
+        (Amnesiac, "a snapshot loses"),
     ],
 )
 def test_the_contract_rejects_broken_detectors(broken: Make, complaint: str) -> None:

@@ -175,7 +175,7 @@ def test_recovery_is_told_and_so_is_a_relapse() -> None:
     on = book()
     filed(on, finding(P))
     states = []
-    for second, failed in enumerate([5.0] * 5 + [0.0] * 5 + [8.0] * 3 + [0.0] * 400):
+    for second, failed in enumerate([5.0] * 5 + [0.0] * 15 + [8.0] * 15 + [0.0] * 400):
         mail(on, NOW + second, 10.0, failed)
         states += [incident.state for incident in on.turn(NOW + second)]
     changes = [a for a, b in zip(states, [None, *states], strict=False) if a is not b]

@@ -7,6 +7,7 @@ import pytest
 
 from monitor.events import Channel
 from monitor.observe import Limit, ObservePolicy
+from monitor.observe.arrays import Array
 from monitor.observe.channels import CHANNELS, FEWEST, PRIOR, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading
 from monitor.observe.detectors.limit import LimitRule
@@ -137,13 +138,19 @@ def test_a_channel_without_a_limit_has_no_limit_rule() -> None:
     assert np.isfinite(detector.ceiling).tolist() == [True] + [False] * (WIDTH - 1)
 
 
+def scaled_to(tail: Tail, score: float, now: float) -> Array:
+    tail.settle(now)
+    scores = np.full(1, score, np.float32)
+    return np.array([tail.scaled(ONE, channel, scores) for channel in range(WIDTH)])
+
+
 def test_scores_that_run_high_are_scaled_down_but_slowly() -> None:
     tail = Tail(1)
     for number in range(200):
         now = EPOCH + 40.0 * number
-        tail.scaled(ONE, np.full((1, WIDTH), 9.0), now)
-        tail.scaled(ONE, np.zeros((1, WIDTH)), now + 20.0)
-    scaled = tail.scaled(ONE, np.full((1, WIDTH), 9.0), EPOCH + 8_000.0)
+        scaled_to(tail, 9.0, now)
+        scaled_to(tail, 0.0, now + 20.0)
+    scaled = scaled_to(tail, 9.0, EPOCH + 8_000.0)
     assert (scaled >= 9.0 / GROWTH_AN_HOUR**3).all()
     assert (scaled < 9.0).all()
     assert tail.high[0] == 200 * WIDTH
@@ -151,9 +158,9 @@ def test_scores_that_run_high_are_scaled_down_but_slowly() -> None:
 
 def test_what_was_real_is_no_tail() -> None:
     tail = Tail(1)
-    tail.scaled(ONE, np.full((1, WIDTH), 50.0), EPOCH)
+    scaled_to(tail, 50.0, EPOCH)
     tail.drop(ONE, np.ones(WIDTH, bool))
-    tail.scaled(ONE, np.zeros((1, WIDTH)), EPOCH + 1)
+    scaled_to(tail, 0.0, EPOCH + 1)
     assert tail.high.tolist() == [0.0, 0.0]
 
 

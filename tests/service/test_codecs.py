@@ -114,9 +114,13 @@ def at_time(watermark: float) -> bytes:
 
 
 def columns(
-    strings: object = (), cells: object = (), counts: object = b"", reasons: object = ()
+    names: object = (),
+    rows: object = 0,
+    codes: object = b"",
+    counts: object = b"",
+    reasons: object = (),
 ) -> bytes:
-    return pack([strings, cells, counts, reasons])
+    return pack([names, rows, codes, counts, reasons])
 
 
 def read(value: bytes | None) -> Tally | LedgerTally:
@@ -219,18 +223,22 @@ NAMES = ["yahoo", ""]
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(columns(NAMES, [(0, 0, 0, 0, 2)], ROW), id="no such name"),
-        pytest.param(columns(NAMES, [(0, 0, 0, 0, -1)], ROW), id="negative index"),
-        pytest.param(columns(NAMES, [(0, 0, 0, 0, 2**63)], ROW), id="huge index"),
-        pytest.param(columns(NAMES, [(0, 0, 0, 0)], ROW), id="four dimensions"),
-        pytest.param(columns(NAMES, [(0, 0, 0, 0, 0)], ROW[1:]), id="torn matrix"),
-        pytest.param(columns(NAMES, [(0, 0, 0, 0, 0)], ROW * 2), id="too many rows"),
-        pytest.param(columns(NAMES, [], ROW), id="rows without cells"),
+        pytest.param(columns(NAMES, 1, b"\0\0\0\0\2", ROW), id="no such name"),
+        pytest.param(columns([], 1, bytes(5), ROW), id="no names"),
+        pytest.param(columns(["a", "a"], 1, bytes(5), ROW), id="a name twice"),
+        pytest.param(columns(NAMES, 1, b"\xff" * 20, ROW), id="huge index"),
+        pytest.param(columns(NAMES, 1, bytes(4), ROW), id="four dimensions"),
+        pytest.param(columns(NAMES, 1, bytes(15), ROW), id="three bytes an index"),
+        pytest.param(columns(NAMES, -1, b"", b""), id="rows below none"),
+        pytest.param(columns(NAMES, 2**63, b"", b""), id="endless rows"),
+        pytest.param(columns(NAMES, 1, bytes(5), ROW[1:]), id="torn matrix"),
+        pytest.param(columns(NAMES, 1, bytes(5), ROW * 2), id="too many rows"),
+        pytest.param(columns(NAMES, 0, b"", ROW), id="rows without cells"),
         pytest.param(columns(counts="text"), id="text for counts"),
         pytest.param(columns(reasons=[(2, 0, 0, "policy", 1, "")]), id="bad reason"),
         pytest.param(columns([b"\xff"]), id="names are bytes"),
-        pytest.param(b"\x94\x91\xa1\xff\x90\xc4\x00\x90", id="name not UTF-8"),
-        pytest.param(b"\x95\x90\x90\xc4\x00\x90" + DEEP, id="deep unknown column"),
+        pytest.param(b"\x95\x91\xa1\xff\0\xc4\0\xc4\0\x90", id="name not UTF-8"),
+        pytest.param(b"\x96\x90\0\xc4\0\xc4\0\x90" + DEEP, id="deep unknown column"),
         pytest.param(b"\xdd\xff\xff\xff\xff", id="four billion columns"),
     ],
 )
@@ -256,9 +264,7 @@ def test_a_bomb_is_refused_in_bounded_memory() -> None:
 
 def test_a_body_of_endless_rows_is_refused_before_they_are_made() -> None:
     count = MAX_BODY_BYTES // 6 - 100
-    rows = b"\xdd" + count.to_bytes(4, "big") + b"\x95\0\0\0\0\0" * count
-    body = b"\x94\x91\xa0" + rows + b"\xc4\x00\x90"
-    bomb = zlib.compress(body)
+    bomb = zlib.compress(columns([""], count, bytes(5 * count)))
     assert peak_of(lambda: read(envelope(bomb, deflated=True))) < 4 * MAX_BODY_BYTES
 
 
@@ -281,7 +287,7 @@ def test_reasons_of_a_newer_version_read_as_undetermined_and_lose_no_counts() ->
         (0, 1, 1, "policy", 4, "no"),
         (0, 1, 1, "lost_in_the_post", 3, "second"),
     ]
-    tally = read(envelope(columns(NAMES, [(0, 1, 1, 1, 1)], ROW, reasons)))
+    tally = read(envelope(columns(NAMES, 1, b"\0\1\1\1\1", ROW, reasons)))
     assert isinstance(tally, Tally)
     found = [(row.reason, row.count, row.sample) for row in tally.reasons]
     assert found == [
@@ -291,7 +297,7 @@ def test_reasons_of_a_newer_version_read_as_undetermined_and_lose_no_counts() ->
 
 
 def test_columns_of_a_newer_version_are_ignored() -> None:
-    body = pack([NAMES, [(0, 1, 1, 1, 1)], ROW, [], "more", {"and": "more"}])
+    body = pack([NAMES, 1, b"\0\1\1\1\1", ROW, [], "more", {"and": "more"}])
     assert read(envelope(body)) == Tally(
         prefix=PREFIX, cells=(Cell("yahoo", "", "", "", ""),), counts=ROW
     )

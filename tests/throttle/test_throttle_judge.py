@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from monitor.events import Channel, Incident, Reason, ReasonShare, Scope, Severity
+from monitor.events import (
+    Channel,
+    Incident,
+    IncidentKind,
+    Reason,
+    ReasonShare,
+    Scope,
+    Severity,
+)
 from monitor.throttle import RulingReason, ThrottlePolicy
 from monitor.throttle.judge import covers, judge
 
@@ -35,6 +43,9 @@ Make = Callable[..., Incident]
             RulingReason.DENYLIST,
         ),
         (PROVIDER, {"channel": Channel.CONFIG}, RulingReason.TICKET_ONLY),
+        (PROVIDER, {"kind": IncidentKind.DRIFT}, RulingReason.TICKET_ONLY),
+        (PROVIDER, {"kind": IncidentKind.SILENCE}, RulingReason.TICKET_ONLY),
+        (PROVIDER, {"kind": IncidentKind.NEW_REPLY}, RulingReason.TICKET_ONLY),
         (IP_PROVIDER, {"severity": Severity.INFO}, RulingReason.LOW_SEVERITY),
         (IP_PROVIDER, {"updated_at": NOW - 121}, RulingReason.STALE),
         (IP_PROVIDER, {"updated_at": math.nan}, RulingReason.STALE),

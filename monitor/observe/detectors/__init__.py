@@ -10,16 +10,22 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from monitor.errors import ConfigError
+from monitor.events import IncidentKind
+from monitor.observe.detectors.drift import Drift
 from monitor.observe.detectors.limit import LimitRule
 from monitor.observe.detectors.look import Detector, Look, Reading
 from monitor.observe.detectors.nb_glr import NbGlr
+from monitor.observe.detectors.silence import Silence
 from monitor.observe.policy import ObservePolicy
 
-__all__ = ["DETECTORS", "Detector", "Look", "Reading", "detectors_of"]
+__all__ = ["DETECTORS", "NEW_REPLY", "Detector", "Look", "Reading", "detectors_of"]
 
 DETECTORS: Mapping[str, Callable[[ObservePolicy, int], Detector]] = MappingProxyType(
-    {NbGlr.name: NbGlr, LimitRule.name: LimitRule}
+    {rule.name: rule for rule in (NbGlr, LimitRule, Drift, Silence)}
 )
+
+#: The rule that reads replies, not counts (``observe.replies``): it has no place here.
+NEW_REPLY = IncidentKind.NEW_REPLY.value
 
 
 def detectors_of(policy: ObservePolicy, capacity: int) -> list[Detector]:
@@ -28,11 +34,11 @@ def detectors_of(policy: ObservePolicy, capacity: int) -> list[Detector]:
     Raises:
         ConfigError: if the policy names a rule that does not exist.
     """
-    unknown = set(policy.detectors) - set(DETECTORS)
+    unknown = set(policy.detectors) - set(DETECTORS) - {NEW_REPLY}
     if unknown:
         raise ConfigError(
             f"observe: no detector {sorted(unknown)[0]!r}; there are "
-            + ", ".join(DETECTORS)
+            + ", ".join((*DETECTORS, NEW_REPLY))
         )
     return [
         make(policy, capacity)

@@ -8,10 +8,17 @@ exp(-h) from any start.
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State
+from monitor.events import IncidentKind
+from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import CHANNELS, FEWEST
 from monitor.observe.detectors.look import Look, Reading
-from monitor.observe.detectors.scan import MULTIPLIERS, Scan
+from monitor.observe.detectors.scan import (
+    FAILED,
+    MULTIPLIERS,
+    TRIED,
+    Candidates,
+    Scan,
+)
 from monitor.observe.policy import ObservePolicy
 
 #: A rate of 1 has no likelihood for a single success.
@@ -27,36 +34,50 @@ class LimitRule:
     """
 
     name = "limit"
+    kind = IncidentKind.SPIKE
+    pace = 1.0
 
     def __init__(self, policy: ObservePolicy, capacity: int) -> None:
         limits = policy.limits
         self.ceiling: Floats = np.array(
             [limits[c].warning if c in limits else np.inf for c in CHANNELS]
         )
-        self._scan = Scan(capacity)
+        self._used = np.flatnonzero(np.isfinite(self.ceiling))
+        bad, good = _weights(np.where(np.isfinite(self.ceiling), self.ceiling, 0.5))
+        self._scan = Scan(capacity, bad, good)
         self._fewest = policy.limit_min_attempts
-        self._used: Bools = np.isfinite(self.ceiling)
-        self._bad, self._good = _weights(np.where(self._used, self.ceiling, 0.5))
-        self._bad, self._good = self._bad * self._used, self._good * self._used
 
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
-        # Complaints may come in a look without deliveries: then there is no success.
-        good = np.maximum(look.tried - look.failed, 0.0)
-        gain = look.failed[:, None] * self._bad + good[:, None] * self._good
-        counts = (look.tried, look.failed)
-        windows = self._scan.step(look.begins, look.keys, gain, counts)
-        best = windows.evidence.argmax(axis=1)[:, None, :]
+        nothing = np.zeros(look.tried.shape)
+        start = np.full_like(nothing, look.begins)
+        reading = Reading(nothing, nothing > 0, start, np.zeros_like(nothing, bool))
+        for channel in self._used.tolist():
+            rows = self._scan.news(look.keys, channel, look.failed[:, channel])
+            tried, failed = look.counts(rows, channel)
+            # Complaints may come in a look without deliveries: no success then.
+            good = np.maximum(tried - failed, np.float32(0))
+            mine, counts = (rows, look.keys[rows]), (failed, good, tried)
+            for windows in self._scan.step(look.begins, channel, mine, counts):
+                self._judge(windows, look, channel, reading)
+        return reading
 
-        def pick(values: Array) -> Floats:
-            return np.take_along_axis(values, best, axis=1)[:, 0].astype(float)
-
-        score = pick(windows.evidence)
-        enough = (pick(windows.tried) >= self._fewest) & (
-            pick(windows.failed) >= FEWEST
-        )
-        over = (score >= look.threshold) & enough & self._used
-        return Reading(score, over, pick(windows.start), np.zeros_like(over))
+    def _judge(
+        self, windows: Candidates, look: Look, channel: int, reading: Reading
+    ) -> None:
+        """Enter the scores of the best windows into the reading."""
+        rows = windows.rows
+        reading.score[rows, channel] = windows.peak
+        line = look.threshold[rows, channel]
+        near = np.flatnonzero(windows.peak >= line)
+        if not len(near):
+            return
+        mine, places = rows[near], windows.places[near]
+        best = windows.evidence[:, places].argmax(axis=0)
+        enough = windows.sums[TRIED, best, places] >= self._fewest
+        enough &= windows.sums[FAILED, best, places] >= FEWEST[channel]
+        reading.over[mine, channel] = enough
+        reading.start[mine, channel] = windows.start[best, places]
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew where the evidence has found its cause."""
@@ -80,10 +101,10 @@ class LimitRule:
 
 
 def _weights(limit: Floats) -> tuple[Floats, Floats]:
-    """Evidence of one failure and of one success, ``[1, multipliers, channels]``.
+    """Evidence of one failure and of one success, ``[channels, multipliers]``.
 
     Multipliers that would pass ``HIGHEST`` stop there.
     """
-    rate = np.minimum(MULTIPLIERS.astype(float)[:, None] * limit, HIGHEST)
-    rate = np.maximum(rate, limit)
-    return np.log(rate / limit)[None], np.log((1.0 - rate) / (1.0 - limit))[None]
+    rate = np.minimum(np.multiply.outer(limit, MULTIPLIERS.astype(float)), HIGHEST)
+    rate = np.maximum(rate, limit[:, None])
+    return np.log(rate / limit[:, None]), np.log((1.0 - rate) / (1.0 - limit[:, None]))

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State
+import numpy as np
+
+from monitor.events import IncidentKind
+from monitor.observe.arrays import Array, Bools, Floats, Ints, Singles, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Look:
     known: Bools
     threshold: Floats
 
+    def counts(self, rows: Ints, channel: int) -> tuple[Singles, Singles]:
+        """Attempts and failures of some rows in one channel, 32-bit."""
+        tried, failed = self.tried[rows, channel], self.failed[rows, channel]
+        return tried.astype(np.float32), failed.astype(np.float32)
+
 
 class Reading(NamedTuple):
     """What a detector makes of a look; all ``[rows, channels]``.
@@ -55,12 +63,16 @@ class Reading(NamedTuple):
 class Detector(Protocol):
     """One rule, with state for every key; places are as in ``Look.keys``.
 
-    ``name`` is its name in policies and incidents. ``ceiling`` is, for each channel,
-    the rate from which nothing is normal to the rule: infinite where it asks for the
-    learned baseline only.
+    ``name`` is its name in policies and incidents; ``kind`` is what it finds: a spike
+    is looked into and hidden from what is learned, all else becomes a ticket; ``pace``
+    is the length of the shortest change that it is made for, seconds. ``ceiling`` is,
+    for each channel, the rate from which nothing is normal to the rule: infinite where
+    it asks for the learned baseline only.
     """
 
     name: str
+    kind: IncidentKind
+    pace: float
     ceiling: Floats
 
     def look(self, look: Look) -> Reading:

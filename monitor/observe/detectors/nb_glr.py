@@ -12,10 +12,11 @@ With B failures where M are expected and shape k = 1 / (cv2 + 1 / info)::
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State
+from monitor.events import IncidentKind
+from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import FEWEST, FLOOR, SLACK, WIDTH
 from monitor.observe.detectors.look import Look, Reading
-from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
+from monitor.observe.detectors.scan import FAILED, MULTIPLIERS, Candidates, Scan
 from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
 
@@ -31,8 +32,9 @@ WARM = 4.0
 #: A large rate makes failures rarer than Poisson says; most that this may add.
 MOST_GAIN = 4.0
 
-_LOGS: Floats = np.log(MULTIPLIERS.astype(float))[None, :, None]
-_LIFTS: Floats = (MULTIPLIERS.astype(float) - 1.0)[None, :, None]
+#: Evidence of one failure, and of one that was expected.
+_LOGS: Floats = np.log(MULTIPLIERS.astype(float))
+_LIFTS: Floats = 1.0 - MULTIPLIERS.astype(float)
 _TINY = 1e-9
 
 
@@ -45,48 +47,52 @@ class NbGlr:
     """
 
     name = "nb_glr"
+    kind = IncidentKind.SPIKE
+    pace = 1.0
 
     def __init__(self, policy: ObservePolicy, capacity: int) -> None:
         del policy
         self.ceiling: Floats = np.full(WIDTH, np.inf)
-        self._scan = Scan(capacity)
+        grid = (WIDTH, 1)
+        self._scan = Scan(capacity, np.tile(_LOGS, grid), np.tile(_LIFTS, grid))
         self.tail = Tail(capacity)
 
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
-        rate = np.maximum(look.rate, FLOOR) * (1.0 + MARGIN)
-        expected = look.tried * rate
-        gain = look.failed[:, None] * _LOGS - _LIFTS * expected[:, None]
-        counts = (look.tried, look.failed, expected)
-        windows = self._scan.step(look.begins, look.keys, gain, counts)
-        score, best = self._judge(windows, look)
-        scaled = self.tail.scaled(look.keys, score, look.now)
-        failed = _pick(windows.failed, best)
-        over = (scaled >= look.threshold) & (failed >= FEWEST) & look.known
-        return Reading(scaled, over, _pick(windows.start, best), scaled > WARM)
+        self.tail.settle(look.now)
+        nothing = np.zeros(look.tried.shape)
+        start = np.full_like(nothing, look.begins)
+        reading = Reading(nothing, nothing > 0, start, nothing > 0)
+        for channel in range(WIDTH):
+            rows = self._scan.news(look.keys, channel, look.failed[:, channel])
+            tried, failed = look.counts(rows, channel)
+            rate = np.maximum(look.rate[rows, channel], FLOOR[channel])
+            expected = (tried * rate * (1.0 + MARGIN)).astype(np.float32)
+            mine, counts = (rows, look.keys[rows]), (failed, expected, tried)
+            for windows in self._scan.step(look.begins, channel, mine, counts):
+                self._judge(windows, look, channel, reading)
+        return reading
 
-    @staticmethod
-    def _judge(windows: Candidates, look: Look) -> tuple[Floats, Ints]:
-        """Score of the best window of each key and channel, and which one it is."""
-        evidence = windows.evidence.max(axis=1).astype(float)
-        best = windows.evidence.argmax(axis=1)
-        row, channel = np.nonzero(evidence > SCREEN)
-        score = np.minimum(evidence, SCREEN)
-        if len(row):
-            tried = windows.tried[row, :, channel].astype(float)
-            failed = windows.failed[row, :, channel].astype(float)
-            expected = windows.expected[row, :, channel].astype(float)
-            expected += SLACK[channel, None]
-            spread = look.cv2 + 1.0 / look.info
-            found = deviance(
-                failed / look.phi[row, channel, None],
-                expected / look.phi[row, channel, None],
-                1.0 / spread[row, channel, None],
-            )
-            found = found * binomial_gain(tried, failed, expected)
-            score[row, channel] = found.max(axis=1)
-            best[row, channel] = found.argmax(axis=1)
-        return score, best
+    def _judge(
+        self, windows: Candidates, look: Look, channel: int, reading: Reading
+    ) -> None:
+        """Enter the scores of the best windows into the reading."""
+        rows, near = windows.rows, np.flatnonzero(windows.peak > SCREEN)
+        score = windows.peak
+        if len(near):
+            score = score.copy()
+            found = _found(windows, near, look, channel)
+            best = found.argmax(axis=0)
+            score[near] = found.max(axis=0)
+        scaled = self.tail.scaled(look.keys[rows], channel, score)
+        reading.score[rows, channel] = scaled
+        reading.warm[rows, channel] = scaled > WARM
+        if len(near):
+            mine, places = rows[near], windows.places[near]
+            enough = windows.sums[FAILED, best, places] >= FEWEST[channel]
+            over = scaled[near] >= look.threshold[mine, channel]
+            reading.over[mine, channel] = over & enough & look.known[mine, channel]
+            reading.start[mine, channel] = windows.start[best, places]
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew where the evidence has found its cause."""
@@ -113,6 +119,17 @@ class NbGlr:
         self.tail.load(state)
 
 
+def _found(windows: Candidates, near: Ints, look: Look, channel: int) -> Floats:
+    """Scores of all windows of those near the line, ``[multipliers, near]``."""
+    failed, expected, tried = windows.sums[..., windows.places[near]].astype(float)
+    expected += SLACK[channel]
+    rows = windows.rows[near]
+    spread = look.cv2[rows, channel] + 1.0 / look.info[rows, channel]
+    phi = look.phi[rows, channel]
+    found = deviance(failed / phi, expected / phi, 1.0 / spread)
+    return found * binomial_gain(tried, failed, expected)
+
+
 def deviance(failed: Floats, expected: Floats, shape: Floats) -> Floats:
     """Exponent of the chance that a negative binomial reaches ``failed``, nats.
 
@@ -136,9 +153,3 @@ def binomial_gain(tried: Floats, failed: Floats, expected: Floats) -> Floats:
     usable = (failed > expected) & (expected < tried) & (poisson > _TINY)
     gain = binomial / np.maximum(poisson, _TINY)
     return np.where(usable, np.clip(gain, 1.0, MOST_GAIN), 1.0)
-
-
-def _pick(windows: Array, best: Ints) -> Floats:
-    """Of each key and channel, the value of its best window."""
-    picked: Array = np.take_along_axis(windows, best[:, None, :], axis=1)[:, 0]
-    return picked.astype(float)

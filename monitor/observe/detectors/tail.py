@@ -6,7 +6,7 @@ tail of mean 1 nat. A key whose peaks run higher gets its score divided by its o
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.arrays import Array, Bools, Floats, Ints, Singles, State, widened
 from monitor.observe.channels import WIDTH
 
 #: An excursion counts from here, and is over when the score falls below the second.
@@ -36,32 +36,39 @@ class Tail:
 
     def __init__(self, capacity: int) -> None:
         # Running peak, sum of peaks, number of peaks, scale.
-        self._all: Array = np.zeros((4, capacity, WIDTH))
+        self._all: Array = np.zeros((4, WIDTH, capacity), np.float32)
         self._all[3] = 1.0
         self._due = np.nan
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
 
-    def scaled(self, keys: Ints, score: Floats, now: float) -> Floats:
-        """Note the scores of a look; return them divided by their scales."""
-        self._settle(now)
-        peak, total, number, scale = self._all[:, keys]
-        scaled: Floats = score / scale
-        peak = np.maximum(peak, scaled)
-        ended = (scaled < OVER) & (peak > EXCURSION)
-        excess = np.minimum(peak - EXCURSION, MOST_SCALES) * scale
-        high = peak[ended & (peak > HIGH)] - HIGH
-        self.high += len(high), high.sum()
-        self._all[0, keys] = np.where(scaled < OVER, 0.0, peak)
-        self._all[1, keys] = total + ended * excess
-        self._all[2, keys] = number + ended
+    def scaled(self, keys: Ints, channel: int, score: Singles) -> Singles:
+        """Note the scores of some keys in one channel; return them divided by their
+        scales. A key whose score stays at 0 need not be among them.
+        """
+        mine = self._all[:, channel]
+        peak, scale = mine[0, keys], mine[3, keys]
+        scaled: Singles = score / scale
+        np.maximum(peak, scaled, out=peak)
+        low = scaled < OVER
+        ended = np.flatnonzero(low & (peak > EXCURSION))
+        if len(ended):
+            peaks, places = peak[ended], keys[ended]
+            excess = np.minimum(peaks - EXCURSION, MOST_SCALES) * scale[ended]
+            high = peaks[peaks > HIGH].astype(float) - HIGH
+            self.high += len(high), high.sum()
+            mine[1, places] += excess
+            mine[2, places] += 1.0
+        peak[low] = 0.0
+        mine[0, keys] = peak
         return scaled
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget running peaks: what was found to be real is no tail."""
-        self._all[0, keys] *= ~channels
+        self._all[0][np.ix_(channels, keys)] = 0.0
 
-    def _settle(self, now: float) -> None:
+    def settle(self, now: float) -> None:
+        """Once an hour, set the scales anew."""
         if np.isnan(self._due):
             self._due = now + HOUR_SECONDS
         if now < self._due:
@@ -75,23 +82,23 @@ class Tail:
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        have = self._all.shape[1]
-        self._all = widened(self._all, capacity, axis=1)
-        self._all[3, have:] = 1.0
+        have = self._all.shape[2]
+        self._all = widened(self._all, capacity, axis=2)
+        self._all[3, :, have:] = 1.0
 
     def forget(self, keys: Ints) -> None:
         """Set evicted keys back to the prior."""
-        self._all[:, keys] = 0.0
-        self._all[3, keys] = 1.0
+        self._all[..., keys] = 0.0
+        self._all[3][:, keys] = 1.0
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         fleet = np.array([self._due, *self.high])
-        return {"tail": self._all[:, :size], "fleet": fleet}
+        return {"tail": self._all[..., :size], "fleet": fleet}
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         saved = state["tail"]
-        self._all[:, : saved.shape[1]] = saved
+        self._all[..., : saved.shape[2]] = saved
         self._due = float(state["fleet"][0])
         self.high = state["fleet"][1:].copy()
