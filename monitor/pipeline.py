@@ -7,6 +7,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from sys import intern
 from typing import NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
@@ -144,12 +145,13 @@ class Ingest:
         if len(others) < len(events):
             delivered = len(events) - len(others)
             _bump(self.stats.outcomes, (events[0].source, _DELIVERED), delivered)
+        # Interned, so that equal keys are told by their addresses, and kept once.
         keys = zip(
             providers,
-            map(_SOURCE_IP, events),
-            map(_CAMPAIGN, events),
-            map(_TENANT, events),
-            map(_SEGMENT, events),
+            map(intern, map(_SOURCE_IP, events)),
+            map(intern, map(_CAMPAIGN, events)),
+            map(intern, map(_TENANT, events)),
+            map(intern, map(_SEGMENT, events)),
             columns,
             strict=True,
         )
