@@ -4,7 +4,7 @@
 'mailbox_full'
 """
 
-from monitor.classify.check import check_rules, load_rules
+from monitor.classify.check import check_rules, load_rules, needless_rules
 from monitor.classify.classifier import (
     CacheStats,
     Classifier,
@@ -25,6 +25,7 @@ __all__ = [
     "check_rules",
     "class_of",
     "load_rules",
+    "needless_rules",
     "scrub",
     "template_of",
 ]

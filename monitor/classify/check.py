@@ -40,6 +40,27 @@ def check_rules(rules: Sequence[Rule]) -> list[str]:
     ]
 
 
+def needless_rules(rules: Sequence[Rule]) -> list[str]:
+    """Names of the rules whose examples get the same reason without any of ``rules``.
+
+    No fault: such a rule may be surer, or take more than its examples show.
+    """
+    builtin = Classifier()
+    return [
+        rule.name
+        for rule in rules
+        if rule.examples
+        and all(
+            builtin.classify(example, provider=_provider_of(rule)).reason is rule.reason
+            for example in rule.examples
+        )
+    ]
+
+
+def _provider_of(rule: Rule) -> str:
+    return rule.providers[0] if rule.providers else ""
+
+
 def _doubled_names(rules: Sequence[Rule]) -> Iterator[str]:
     seen: set[str] = set()
     for rule in rules:
@@ -89,9 +110,8 @@ def _false_examples(rules: Sequence[Rule]) -> Iterator[str]:
         return
     classifier = Classifier(tuple(rules))
     for rule in rules:
-        provider = rule.providers[0] if rule.providers else ""
         for example in rule.examples:
-            verdict = classifier.classify(example, provider=provider)
+            verdict = classifier.classify(example, provider=_provider_of(rule))
             if verdict.rule != rule.name:
                 yield (
                     f"rule '{rule.name}': its example '{example}' is taken by "

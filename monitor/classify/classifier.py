@@ -207,8 +207,10 @@ class Classifier:
             return inner or outer
         if inner.sure:
             return outer if outer.rule.reason is Reason.EXPIRED else inner
-        # The wrapping's own words ("unknown address error") never make a reply hard.
-        return inner if class_of(outer.rule.reason) is BounceClass.HARD else outer
+        # The wrapping's own words ("unknown address error") never make a reply hard; a
+        # provider's token is no MTA's word.
+        lost = class_of(outer.rule.reason) is BounceClass.HARD
+        return inner if lost and outer.rule.stage is Stage.TEXT else outer
 
 
 def _settled(hit: Hit | None) -> bool:

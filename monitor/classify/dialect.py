@@ -13,9 +13,10 @@ space between them, no punctuation but the dots of ``5.7.1``. It matches whole w
 =======================  ============================================================
 
 Theory of operation: only single characters repeat, and only up to a bound, so there are
-no nested quantifiers, no look-around and no back references. Gaps and options multiply
-the work at one start, so a pattern may have few of both. What is not of the language is
-refused with the place and the reason, never matched in some other way.
+no nested quantifiers, no look-around and no back references. Gaps, options and choices
+that go on from each other multiply the work at one start, so a pattern may have few.
+What is not of the language is refused with the place and the reason, never matched in
+some other way.
 """
 
 import re
@@ -34,8 +35,9 @@ from monitor.classify.pattern import (
     Wild,
     strings,
 )
+from monitor.classify.ways import ways
 
-#: Largest work at one start, in steps: an option counts 2, a gap 16.
+#: Largest work at one start, in steps: an option counts 2, a gap 16; see also ``ways``.
 MAX_WORK = 2048
 #: Longest pattern; keeps the parser's work and the error messages small.
 MAX_PATTERN_LENGTH = 2_000
@@ -43,6 +45,9 @@ MAX_PATTERN_LENGTH = 2_000
 PARSED_ENTRIES = 4_096
 #: Deepest nesting of groups; a bound on the parser's recursion.
 MAX_DEPTH = 6
+#: Most words that one pattern may be looked up by: ten times what a long list has, and
+#: soon listed. Forty times ``(a|b)`` without a space are 2**40 spellings of one word.
+MAX_SPELLINGS = 1_000
 #: Texts made of a pattern to see that all of it can match.
 MOST_SAMPLES = 256
 
@@ -75,6 +80,12 @@ def parse(source: str) -> Pattern:
         raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
     parser = _Parser(source.strip())
     pattern = Pattern(source, parser.whole(), parser.spaced)
+    if parser.work * ways(pattern.nodes) > MAX_WORK:
+        raise PatternError(f"'{source}' matches in too many ways to be linear-time")
+    if pattern.most_needed() > MAX_SPELLINGS:
+        raise PatternError(
+            f"'{source}' stands for too many words, more than {MAX_SPELLINGS}"
+        )
     if not pattern.needs():
         raise PatternError(
             f"'{source}' needs a whole word, or a stem of {STEM} letters"

@@ -124,7 +124,7 @@ class RuleIndex:
     def match(self, reply: Reply, scope: frozenset[str]) -> Hit | None:
         """The first sure rule that matches the reply's text and may be used for it.
 
-        When none is sure, the first vague one; a user's rule is always sure.
+        When none is sure, the surest vague one; a user's rule is always sure.
         """
         text, tries = reply.text, self._tries
         places = self._masks.places(text)
@@ -134,7 +134,7 @@ class RuleIndex:
             places ^= lowest
             one = tries[lowest.bit_length() - 1]
             hit = one.hit
-            if vague and not hit.sure:
+            if vague and not hit.sure and hit.rule.confidence <= vague.rule.confidence:
                 continue
             if one.found(text) and (one.free or _allowed(hit.rule, reply, scope)):
                 if hit.sure:

@@ -24,8 +24,9 @@ _TO_SPACE = {
 }
 # Letters that Unicode does not take apart although people write them without.
 _PLAINER = {"ł": "l", "ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"}
-#: Characters remembered by ``_Letters``; every living script together has fewer.
-_LETTER_ENTRIES = 20_000
+#: Characters remembered in each of two generations; a living script has fewer, and who
+#: writes them all does not make what comes after him slow.
+_LETTER_ENTRIES = 10_000
 _LOOSE_DOT = re.compile(r"(?<!\d)\.|\.(?!\d)")
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]\d)")
 _IPV6 = re.compile(r"(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4}){0,7}")
@@ -56,15 +57,10 @@ _TOKEN_ENTRIES = 8_192
 _TOKEN_LENGTH = 40
 
 
-class _Letters(dict[int, str]):
-    """What each character becomes: plain lower-case letters, or a space."""
-
-    def __missing__(self, code: int) -> str:
-        spread = unicodedata.normalize("NFKD", chr(code)).casefold()
-        letters = "".join(map(_letter, spread))
-        if len(self) < _LETTER_ENTRIES:
-            self[code] = letters
-        return letters
+def _letters(code: int) -> str:
+    """What a character becomes: plain lower-case letters, or a space."""
+    spread = unicodedata.normalize("NFKD", chr(code)).casefold()
+    return "".join(map(_letter, spread))
 
 
 def _letter(char: str) -> str:
@@ -74,7 +70,7 @@ def _letter(char: str) -> str:
     return "" if unicodedata.category(char)[0] == "M" else " "
 
 
-_LETTERS = _Letters()
+_LETTERS = Recent(_letters, _LETTER_ENTRIES)
 
 
 def fold(text: str) -> str:

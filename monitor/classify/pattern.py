@@ -8,6 +8,7 @@ list of sets, one word of each.
 import re
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
 from typing import NamedTuple
 
 #: Letters of a word stem that are enough to look it up (``ine*`` for ``inexist\w*``).
@@ -83,14 +84,33 @@ class Pattern(NamedTuple):
             return [frozenset({ANY_UNSPACED})]
         return [words for unit in _units(self.nodes) if (words := _unit_words(unit))]
 
+    def most_needed(self) -> int:
+        """At least as many words as ``needs`` lists, counted without listing them."""
+        return _most_words(self.nodes) if self.spaced else 1
+
+
+def spellings(nodes: Nodes) -> int:
+    """How many strings the nodes stand for; a wild one counts once.
+
+    >>> spellings((Group(((Text("a"),), (Text("b"),)), optional=True),) * 40)
+    12157665459056928801
+    """
+    return prod(
+        sum(map(spellings, node.choices)) + node.optional
+        for node in nodes
+        if isinstance(node, Group)
+    )
+
 
 def strings(nodes: Nodes) -> Iterator[str]:
-    """Everything the nodes stand for; a wild one as its sample."""
-    if not nodes:
-        yield ""
+    """Everything the nodes stand for, one by one; a wild one as its sample."""
+    if len(nodes) < 2:
+        yield from _heads(nodes[0]) if nodes else ("",)
         return
-    for head in _heads(nodes[0]):
-        for tail in strings(nodes[1:]):
+    # In halves: one by one would nest as many generators as there are nodes.
+    half = len(nodes) // 2
+    for head in strings(nodes[:half]):
+        for tail in strings(nodes[half:]):
             yield head + tail
 
 
@@ -146,16 +166,19 @@ def _has_wild(nodes: Nodes) -> bool:
 def _units(nodes: Nodes) -> Iterator[Nodes]:
     """The nodes cut at the spaces between words; optional words are left out."""
     unit: list[Node] = []
-    for node in nodes:
+    for place, node in enumerate(nodes):
         if isinstance(node, Text):
             first, *others = node.text.split(" ")
             unit += [Text(first)] if first else []
             for word in others:
                 yield tuple(unit)
                 unit = [Text(word)] if word else []
-        elif node is GAP_WORDS or (isinstance(node, Group) and _is_words(node)):
+        elif node is GAP_WORDS:
             yield tuple(unit)
-            if isinstance(node, Group) and not node.optional:
+            unit = []
+        elif isinstance(node, Group) and _is_words(node, unit, nodes[place + 1 :]):
+            yield tuple(unit)
+            if not node.optional:
                 yield (node,)
             unit = []
         else:
@@ -163,10 +186,33 @@ def _units(nodes: Nodes) -> Iterator[Nodes]:
     yield tuple(unit)
 
 
-def _is_words(group: Group) -> bool:
-    """True when every choice brings its own space, as in ``(the )?``."""
-    texts = (text for choice in group.choices for text in strings(choice))
-    return all(text.strip() and text != text.strip() for text in texts)
+def _is_words(group: Group, before: list[Node], behind: Nodes) -> bool:
+    """True when the choices are words, each with its own space, as in ``(the )?``.
+
+    Where letters join them, as in ``mail(box )?full``, they are parts of words.
+    """
+    if not before and all(_has_space(choice, -1) for choice in group.choices):
+        return True
+    if behind and behind[0] is not GAP_WORDS and not _has_space(behind, 0):
+        return False
+    return all(_has_space(choice, 0) for choice in group.choices)
+
+
+def _has_space(nodes: Nodes, edge: int) -> bool:
+    """Whether there is a space at one edge, and more than that."""
+    at = nodes[edge] if nodes else None
+    if not isinstance(at, Text) or at.text[edge : edge + 1 or None] != " ":
+        return False
+    return len(nodes) > 1 or not at.text.isspace()
+
+
+def _most_words(nodes: Nodes) -> int:
+    return sum(
+        sum(map(_most_words, unit[0].choices))
+        if len(unit) == 1 and isinstance(unit[0], Group)
+        else spellings(unit)
+        for unit in _units(nodes)
+    )
 
 
 def _unit_words(unit: Nodes) -> frozenset[str]:
@@ -180,10 +226,10 @@ def _unit_words(unit: Nodes) -> frozenset[str]:
         if _has_wild((node,)):
             break
         head.append(node)
-    stems = [text for text in strings(tuple(head)) if " " not in text]
-    if not stems or any(len(text) < STEM for text in stems):
+    stems = {next(iter(text.split()), "")[:STEM] for text in strings(tuple(head))}
+    if any(len(stem) < STEM for stem in stems):
         return frozenset()
-    return frozenset(text[:STEM] + "*" for text in stems)
+    return frozenset(stem + "*" for stem in stems)
 
 
 def _group_words(group: Group) -> frozenset[str]:

@@ -31,9 +31,9 @@ from monitor.events import Permanence, Reason, Stage
 MAX_FILE_LENGTH = 1_000_000
 #: Most rules in one file; several times what is built in.
 MAX_RULES = 2_000
-#: Most patterns in one file; several times what is built in. The index takes a bit a
-#: pattern for every word that any of them needs: some 50 MB at most.
-MAX_PATTERNS = 8_000
+#: Most patterns in one file, and words that they are looked up by; several times what
+#: is built in. The index takes three bits a pattern for every word: 150 MB at most.
+MAX_PATTERNS, MAX_WORDS = 8_000, 50_000
 #: How sure a rule is that does not say.
 DEFAULT_CONFIDENCE = 0.9
 #: A text rule at least this sure decides alone; a weaker one is weighed against codes.
@@ -99,7 +99,11 @@ def read_rules(
         raise ConfigError(f"{origin}: {_place(raw, str(error))}") from error
     if sum(len(table.patterns) for table in found) > MAX_PATTERNS:
         raise ConfigError(f"{origin}: more than {MAX_PATTERNS} patterns")
-    return tuple(_rule(table, origin, stage) for table in found)
+    rules = tuple(_rule(table, origin, stage) for table in found)
+    words = sum(parse(one).most_needed() for rule in rules for one in rule.patterns)
+    if words > MAX_WORDS:
+        raise ConfigError(f"{origin}: the patterns stand for over {MAX_WORDS} words")
+    return rules
 
 
 def _place(raw: dict[str, object], error: str) -> str:

@@ -7,6 +7,7 @@ Everything here works on plain text (``normal.plain``).
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 #: The commands of SMTP that a refusal can answer, as rules name them.
@@ -95,26 +96,30 @@ _STEPS = (
     (" after i sent the message ", "data"),
     (" failed on data command ", "data"),
 )
-# One of these is in every step; most replies have none, and need no further look.
-_STEP_WORDS = (
-    " after ",
-    " our ",
-    " in reply ",
-    " initial ",
-    " to me ",
-    " my name ",
-    " greeting ",
-    " sender was ",
-    " like recipient ",
-    " failed on ",
-    " rcpt to ",
-)
 _ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))
 # A reply head: a code, maybe with its enhanced status; or a status alone.
 _HEAD = re.compile(
     r" (?:([245]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?|([245]\.\d{1,3}\.\d{1,3}))(?= )"
 )
 _STATUS = re.compile(r" ([245]\.\d{1,3}\.\d{1,3})(?= )")
+# In so many replies that they tell no phrase.
+_COMMON = frozenset(
+    {"address", "in", "last", "mail", "mailbox", "message", "to", "was"}
+    | {"other", "but", "sender", "does", "not", "i", "failed", "on"}
+)
+
+
+def _telling(phrases: Iterable[str]) -> frozenset[str]:
+    """A word of each phrase: most replies have none of them, and so no phrase."""
+    return frozenset(
+        next(word for word in phrase.split() if word not in _COMMON)
+        for phrase in phrases
+    )
+
+
+_START_WORDS = _telling((*_NEAR, *_FAR, *_WEAK))
+_CLOSER_WORDS = _telling(_CLOSERS)
+_STEP_WORDS = _telling(phrase for phrase, _ in (*_STEPS, *_ENDS))
 #: How far behind an opener the reply's head may stand: a host name and an address.
 _HEAD_WITHIN = 120
 #: Below this many characters an inner text is a leftover, and the whole one decides.
@@ -140,8 +145,13 @@ def unwrap(words: str, code: int = 0, status: str = "") -> Reply:
     Reply(text=' 550 5.1.1 no such user ', code=550, status='5.1.1', command='rcpt', \
 wrapped=True)
     """
-    start = _start(words.partition(_NO_FURTHER)[0] + " ")
-    inner = _closed(words[start - 1 :] if start else words)
+    said = words.split()
+    start = 0
+    if not _START_WORDS.isdisjoint(said):
+        start = _start(words.partition(_NO_FURTHER)[0] + " ")
+    inner = words[start - 1 :] if start else words
+    if not _CLOSER_WORDS.isdisjoint(said):
+        inner = _closed(inner)
     if len(inner) < len(words):
         inner = _token_behind(words, inner)
     if len(inner) < _SHORTEST_INNER:
@@ -152,7 +162,8 @@ wrapped=True)
         status = ""  # the event's status is the relay's, not the receiver's
     status = own_status or status
     text = _headed(_joined(inner), code, status)
-    return Reply(text, code, status, _command(words), wrapped=inner is not words)
+    command = "" if _STEP_WORDS.isdisjoint(said) else _command(words)
+    return Reply(text, code, status, command, wrapped=inner is not words)
 
 
 def _start(words: str) -> int:
@@ -223,10 +234,9 @@ def _headed(text: str, code: int, status: str) -> str:
 
 
 def _command(words: str) -> str:
-    if any(word in words for word in _STEP_WORDS):
-        for phrase, command in _STEPS:
-            if phrase in words:
-                return command
+    for phrase, command in _STEPS:
+        if phrase in words:
+            return command
     for phrase, command in _ENDS:
         if words.endswith(phrase):
             return command

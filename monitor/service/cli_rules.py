@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from monitor.classify import builtin_rules, class_of
+from monitor.classify import builtin_rules, class_of, needless_rules
 from monitor.errors import ConfigError
 from monitor.service.cli_exits import ExitCode
 from monitor.service.rules_file import inspect_rules, load_rules_file, look_at
@@ -43,6 +43,7 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
 
     Faults: no TOML, unknown keys or reasons, patterns that are not linear-time,
     duplicate names, patterns that an earlier one always takes, failing examples.
+    No fault, but told: rules whose examples the built-in ones read just so.
     """
     content = look_at(file)
     if content.unread:
@@ -53,15 +54,20 @@ def check(file: FileArgument, as_json: JsonOption = False) -> None:
         "patterns": sum(len(rule.patterns) for rule in rules),
         "examples": sum(len(rule.examples) for rule in rules),
     }
+    needless = [] if faults else needless_rules(rules)
     if as_json:
         listed = [fault._asdict() for fault in faults]
-        _print_json({"ok": not faults, "file": str(file), **sizes, "faults": listed})
+        page = {"ok": not faults, "file": str(file), **sizes, "faults": listed}
+        _print_json({**page, "needless": needless})
     else:
         for fault in faults:
             typer.echo(fault.at(str(file)))
         if not faults:
             held = ", ".join(f"{number} {name}" for name, number in sizes.items())
             typer.echo(f"ok: {held}")
+        if needless:
+            names = ", ".join(needless)
+            typer.echo(f"the built-in rules read the examples just so: {names}")
     raise typer.Exit(ExitCode.FAILED if faults else ExitCode.OK)
 
 

@@ -2,17 +2,26 @@
 
 import re
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.classify import builtin_rules
-from monitor.classify.dialect import MAX_PATTERN_LENGTH, PatternError, misfit, parse
+from monitor.classify import builtin_rules, check_rules
+from monitor.classify.dialect import (
+    MAX_PATTERN_LENGTH,
+    MAX_SPELLINGS,
+    PatternError,
+    misfit,
+    parse,
+)
 from monitor.classify.index import RuleIndex
 from monitor.classify.normal import plain
+from monitor.classify.pattern import spellings, strings
 from monitor.classify.rules import Rule
 from monitor.classify.unwrap import Reply
+from monitor.classify.ways import ways
 from monitor.events import Reason
 
 WORD = st.sampled_from(["user", "unknown", "mailbox", "full", "5.7.1", "inexist", "é"])
@@ -25,6 +34,15 @@ PART = st.one_of(
     WORD.filter(str.isascii).map(lambda word: f"{word}\\w*"),
 )
 PATTERN = st.lists(PART, min_size=1, max_size=4).map(" ".join)
+# Words in pieces: what stands in a group may or may not bring a space.
+PIECE = st.sampled_from(
+    [
+        *("(mail|web)", "box", "(box )?", "( box)?", "(the |his )", "( of| to)", " "),
+        *("(a|b c)?", "[ab]", "un\\w*", "(not )?", ".* ", "(post( and|( or)?)|s)?"),
+        *("\\d", " "),
+    ]
+)
+PIECES = st.lists(PIECE, min_size=1, max_size=7).map("".join)
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -51,6 +69,10 @@ def matches(pattern: str, text: str) -> bool:
         ("doesn't exist", "doesn't exist", "does exist"),
         ("いっぱい", "メールボックスがいっぱいです", "メールボックス"),
         ("邮箱.*满", "收件人邮箱已满", "满的邮箱"),
+        ("mail(box )?full", "mailbox full", "mail box full"),
+        ("over(the | )quota", "overthe quota", "overthequota"),
+        ("(full |over)\\w* quota", "full up quota", "up quota"),
+        ("denied as ?18\\d{2}", "denied as 1807", "denied as a 1807"),
     ],
 )
 def test_patterns_match_whole_words(pattern: str, yes: str, no: str) -> None:
@@ -67,6 +89,14 @@ def test_patterns_match_whole_words(pattern: str, yes: str, no: str) -> None:
         ("user{2,}", "not linear-time"),
         ("x.*y.*z.*w", "too many gaps"),
         ("(a )?" * 13 + "b", "too many gaps"),
+        ("abc" + "\\w*" * 4, "linear-time"),
+        ("abc" + "\\w*a" * 6, "linear-time"),
+        ("abc " + "\\w*a\\w* " * 3, "linear-time"),
+        ("abc" + "(\\w*|\\d+a)" * 4, "linear-time"),
+        ("邮\\w*.*\\w*.*", "linear-time"),
+        ("(a|aa)(a|aa) " * 12 + "b", "too many ways"),
+        ("abc " + "(a|a a) " * 12 + "b", "too many ways"),
+        ("x" + "(a|aa|aaa|aaaa|aaaaa|aaaaaa|aaaaaaa)" * 4 + "b", "too many ways"),
         ("a??b", "not linear-time"),
         ("(?=user)", "not linear-time"),
         ("(?P<n>user)", "not linear-time"),
@@ -83,6 +113,11 @@ def test_patterns_match_whole_words(pattern: str, yes: str, no: str) -> None:
         ("(" * 9 + "a" + ")" * 9, "nested too deep"),
         ("a" * (MAX_PATTERN_LENGTH + 1), "longer than"),
         ("a\x00b", "cannot stand here"),
+        ("(a|b)" * 40, "too many words"),
+        ("[a-z][a-z][a-z]", "too many words"),
+        ("see (" + "(a|b)" * 40 + ")", "too many words"),
+        ("((((a|b)(a|b)|c)(a|b)|d)(a|b)?|e)" * 9, "too many"),
+        ("x (user( a| b)" + "( c| d)" * 40 + ")", "too many words"),
     ],
 )
 def test_what_is_refused(pattern: str, why: str) -> None:
@@ -115,6 +150,73 @@ def test_regex_needles_and_needs_agree(source: str) -> None:
         assert needles is None or any(needle in sample for needle in needles)
         keys = set(sample.split()) | {word[:3] + "*" for word in sample.split()}
         assert all(need & keys for need in pattern.needs())
+
+
+@given(PIECES)
+def test_needs_are_met_by_all_that_a_pattern_matches(source: str) -> None:
+    try:
+        pattern = parse(source)
+    except PatternError:
+        return
+    for text in strings(pattern.nodes):
+        words = set(text.split())
+        keys = words | {word[:3] + "*" for word in words}
+        assert all(need & keys for need in pattern.needs()), text
+
+
+@given(st.one_of(PIECES, st.text("ab1 |()?[-]\\dw.*", max_size=400)))
+def test_no_pattern_stands_for_more_than_is_told(source: str) -> None:
+    try:
+        pattern = parse(source)
+    except PatternError:
+        return
+    listed = sum(len(words) for words in pattern.needs())
+    assert listed <= pattern.most_needed() <= MAX_SPELLINGS
+    told = spellings(pattern.nodes)
+    if told <= MAX_SPELLINGS:
+        assert told == sum(1 for _ in strings(pattern.nodes))
+
+
+@pytest.mark.parametrize(
+    "piece", ["(a|b) ", "[ab] ", "a\\d", "a", "(a|b)c ", "a\\w* ", "[a]", "(((a)))"]
+)
+def test_the_longest_patterns_are_read_soon(piece: str) -> None:
+    # Some have thousands of parts: nothing may nest as deep as a pattern is long.
+    source = "abc " + piece * ((MAX_PATTERN_LENGTH - 8) // len(piece)) + "abc"
+    rule = Rule(name="r", reason=Reason.POLICY, patterns=(source,))
+    assert RuleIndex([rule]).match(Reply(" abc "), frozenset()) is None
+    assert misfit(parse(source)) == ""
+    assert check_rules([rule]) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "most"),
+    [
+        ("(mail|mails) (a|b) full\\w* \\w+", 1),
+        ("(a|aa|ab)c", 2),
+        ("(a|aa|aaa|b)", 1),
+        ("(a|a b|a b c) full", 3),
+        ("(ab|(a|aa)b) full", 4),
+        ("full\\w*a\\w*", 16),
+        ("full( \\w+|\\w+)\\w+", 16),
+        ("full\\w*( \\w+|\\w+)\\w+", 256),
+        ("邮.*满\\w*", 16),
+    ],
+)
+def test_ways_are_counted(pattern: str, most: int) -> None:
+    assert ways(parse(pattern).nodes) == most
+
+
+@given(PIECES)
+def test_no_text_takes_more_ways_than_are_told(source: str) -> None:
+    try:
+        pattern = parse(source)
+    except PatternError:
+        return
+    if ".*" in source or "\\" in source or "?" in source or not pattern.spaced:
+        return
+    spelt = Counter(strings(pattern.nodes))
+    assert max(spelt.values()) <= ways(pattern.nodes)
 
 
 @given(st.text(max_size=60))

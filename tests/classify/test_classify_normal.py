@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.classify import Classifier, template_of
-from monitor.classify.normal import MAX_INPUT, fold, plain, spell
+from monitor.classify.normal import (
+    _LETTER_ENTRIES,
+    _LETTERS,
+    MAX_INPUT,
+    fold,
+    plain,
+    spell,
+)
 
 
 @pytest.mark.parametrize(
@@ -127,3 +134,14 @@ def test_two_templates(one: str, other: str) -> None:
 def test_template_ids_do_not_change_between_versions() -> None:
     # Stored with samples and shown on pages: a change must be on purpose.
     assert template_of("550 5.1.1 <joe@example.org> User unknown") == "cbbcb70b9cca19b9"
+
+
+def test_who_writes_every_character_leaves_no_trace() -> None:
+    words = plain("Boîte pleine, señor")
+    for start in range(0x20000, 0x2A000, 1_000):
+        plain("".join(map(chr, range(start, start + 1_000))))
+    assert plain("Boîte pleine, señor") == words
+    assert _LETTERS.held <= 2 * _LETTER_ENTRIES
+    made = _LETTERS.made
+    assert plain("ÎŸ" * 2) == plain("ÎŸ" * 2)
+    assert _LETTERS.made - made <= 2

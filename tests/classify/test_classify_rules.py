@@ -3,8 +3,24 @@
 import msgspec
 import pytest
 
-from monitor.classify import Classifier, builtin_rules, check_rules, load_rules
-from monitor.classify.rules import MAX_FILE_LENGTH, MAX_PATTERNS, package_files
+from monitor.classify import (
+    Classifier,
+    Rule,
+    builtin_rules,
+    check_rules,
+    load_rules,
+    needless_rules,
+)
+from monitor.classify.dialect import MAX_SPELLINGS
+from monitor.classify.index import RuleIndex
+from monitor.classify.rules import (
+    MAX_FILE_LENGTH,
+    MAX_PATTERNS,
+    MAX_WORDS,
+    STRONG,
+    package_files,
+)
+from monitor.classify.unwrap import Reply
 from monitor.errors import ConfigError
 from monitor.events import Permanence, Reason, Stage
 
@@ -107,6 +123,7 @@ def test_conditions(condition: str, text: str, provider: str, hit: bool) -> None
         (HEAD + 'patterns = ["a"]\ncommands = ["quit"]', ["'mine'", "quit"]),
         (HEAD + 'patterns = ["a"]\nonly = "unknown"', ["'mine'", "only"]),
         (HEAD + 'patterns = ["(a+)+"]', ["'mine'", "not linear-time"]),
+        (HEAD + f'patterns = ["{"(a|b)" * 40}"]', ["'mine'", "too many words"]),
         (HEAD + 'patterns = ["a", "a b"]', ["'mine'", "unreachable"]),
         (
             HEAD
@@ -151,6 +168,15 @@ def test_too_many_patterns_are_refused() -> None:
         load_rules(toml, "my.toml")
 
 
+def test_patterns_of_too_many_words_are_refused() -> None:
+    # Each one has almost as many as it may have.
+    patterns = [f"w{number}[a-z][a-z]" for number in range(MAX_WORDS // 676 + 1)]
+    assert MAX_SPELLINGS > 676
+    toml = f"[[rule]]\nname = 'many'\nreason = 'policy'\npatterns = {patterns}"
+    with pytest.raises(ConfigError, match="words"):
+        load_rules(toml, "my.toml")
+
+
 def test_a_narrower_rule_does_not_make_a_later_one_unreachable() -> None:
     narrow = HEAD + 'patterns = ["blorp"]\nonly = "transient"\n'
     wide = HEAD.replace("mine", "wide") + 'patterns = ["blorp"]\n'
@@ -168,5 +194,65 @@ def test_check_lists_every_problem() -> None:
     assert "unreachable" in problems[1]
 
 
+def test_rules_that_change_none_of_their_examples_are_told() -> None:
+    toml = """
+        [[rule]]
+        name = "as-ever"
+        reason = "mailbox_full"
+        patterns = ["postbox is full", "mailbox full"]
+        examples = ["552 mailbox full"]
+        [[rule]]
+        name = "new"
+        reason = "mailbox_full"
+        patterns = ["blorp"]
+        examples = ["550 5.2.2 blorp", "550 blorp"]
+        [[rule]]
+        name = "other"
+        reason = "policy"
+        patterns = ["user unknown"]
+        examples = ["550 user unknown"]
+        [[rule]]
+        name = "not-shown"
+        reason = "user_unknown"
+        patterns = ["no such user"]
+        [[rule]]
+        name = "at-yahoo"
+        reason = "throttled"
+        providers = ["yahoo"]
+        patterns = ["zork"]
+        examples = ["421 4.7.0 zork"]
+    """
+    assert needless_rules(load_rules(toml, "my.toml")) == ["as-ever"]
+    assert needless_rules(()) == []
+
+
 def test_an_empty_file_has_no_rules() -> None:
     assert load_rules("", "my.toml") == ()
+
+
+def test_the_surest_of_the_vague_rules_wins() -> None:
+    rules = [
+        Rule(
+            name=name,
+            reason=Reason.POLICY,
+            patterns=(pattern,),
+            confidence=sureness,
+            stage=Stage.TEXT,
+        )
+        for name, pattern, sureness in (
+            ("weak", "blorp", 0.3),
+            ("weaker", "blorp", 0.2),
+            ("surest", "zork", 0.5),
+            ("as-sure", "blorp", 0.5),
+            ("sure", "quux", STRONG),
+        )
+    ]
+    for text, name in (
+        (" blorp ", "as-sure"),
+        (" blorp zork ", "surest"),
+        (" zork quux blorp ", "sure"),
+    ):
+        hit = RuleIndex(rules).match(Reply(text), frozenset())
+        assert hit is not None
+        assert hit.rule.name == name
+        assert hit.sure is (name == "sure")

@@ -1,9 +1,13 @@
 """Wrappings: whose words decide, with which code, after which command."""
 
+import random
+
 import pytest
 
+from monitor.classify import unwrap as unwrapping
 from monitor.classify.normal import plain
-from monitor.classify.unwrap import unwrap
+from monitor.classify.unwrap import COMMANDS, unwrap
+from tests.bench.hostile import FRAGMENTS, WRAPPERS, hostile_texts, replies
 
 CASES = [
     (
@@ -85,3 +89,29 @@ def test_codes_of_the_reply_win() -> None:
     assert (reply.code, reply.status) == (452, "")
     reply = unwrap(plain("550 5.1.1 unknown"), 500, "5.0.0")
     assert (reply.code, reply.status) == (550, "5.1.1")
+
+
+class Always(frozenset[str]):
+    """Words of which every text has one."""
+
+    def isdisjoint(self, _: object) -> bool:
+        return False
+
+
+def test_texts_that_are_not_searched_hold_no_phrase(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random(20_261_122)
+    texts = [
+        *replies(),
+        *(rng.choice(WRAPPERS).replace("{}", text) for text in replies()),
+        *("".join(rng.choices(FRAGMENTS, k=5)) for _ in range(500)),
+        *hostile_texts(440, seed=3),
+    ]
+    known = [plain(text) for text in texts]
+    found = [unwrap(words) for words in known]
+    for guard in ("_START_WORDS", "_CLOSER_WORDS", "_STEP_WORDS"):
+        monkeypatch.setattr(unwrapping, guard, Always())
+    assert [unwrap(words) for words in known] == found
+    assert sum(reply.wrapped for reply in found) > 1_000
+    assert len({reply.command for reply in found}) == 1 + len(COMMANDS)

@@ -169,6 +169,30 @@ def test_inner_reply_decides(classifier: Classifier) -> None:
     assert verdict.permanence is Permanence.TRANSIENT
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("550 RESOLVER.ADR.RecipNotFound", Reason.USER_UNKNOWN),
+        ("host mx said: 550 Access denied", Reason.POLICY),
+        # A provider's token around vague words still tells; an MTA's own words do not.
+        (
+            "550 RESOLVER.ADR.RecipNotFound; mx said: 550 Access denied",
+            Reason.USER_UNKNOWN,
+        ),
+        ("5.1.0 - Unknown address error '550 Access denied'", Reason.POLICY),
+        ("550 RESOLVER.ADR.RecipNotFound; mx said: 552 full", Reason.USER_UNKNOWN),
+        (
+            "550 RESOLVER.ADR.RecipNotFound; mx said: 552 mailbox full",
+            Reason.MAILBOX_FULL,
+        ),
+    ],
+)
+def test_what_stands_around_a_vague_reply(
+    classifier: Classifier, text: str, reason: Reason
+) -> None:
+    assert classifier.classify(text).reason is reason
+
+
 def test_provider_narrows_a_rule(classifier: Classifier) -> None:
     text = "550 the group will not take this"
     assert classifier.classify(text).reason is Reason.UNDETERMINED

@@ -76,6 +76,7 @@ def test_a_good_file(file: Path, capsys: Said) -> None:
         "patterns": 2,
         "examples": 0,
         "faults": [],
+        "needless": [],
     }
 
 
@@ -93,12 +94,17 @@ def test_a_good_file(file: Path, capsys: Said) -> None:
             11,
             "not linear-time",
         ),
+        (
+            f'[[rule]]\nname = "b"\nreason = "policy"\npatterns = ["{"(a|b)" * 40}"]',
+            11,
+            "too many words",
+        ),
         ('[[rule]]\nname = "odd"\nreason = "nope"\npatterns = ["a"]', 11, "nope"),
         ('examples = ["550 blorp"]', 7, "is taken by 'nothing'"),
         ("speed = 3", 7, "speed"),
         ("speed = ", 10, "not TOML"),
     ],
-    ids=["twice", "shadowed", "slow", "reason", "example", "key", "toml"],
+    ids=["twice", "shadowed", "slow", "many", "reason", "example", "key", "toml"],
 )
 def test_each_fault_fails_the_check(
     more: str, line: int, words: str, file: Path, capsys: Said
@@ -112,6 +118,16 @@ def test_each_fault_fails_the_check(
     assert (status, page["ok"]) == (ExitCode.FAILED, False)
     assert page["faults"][0]["line"] == line
     assert words in page["faults"][0]["problem"]
+
+
+def test_a_rule_that_changes_nothing_is_told(file: Path, capsys: Said) -> None:
+    same = 'reason = "mailbox_full"\npatterns = ["over quota"]\n'
+    file.write_text(f'[[rule]]\nname = "same"\n{same}examples = ["552 over quota"]\n')
+    assert cli.run(["rules", "check", str(file)]) == ExitCode.OK
+    _, told = capsys.readouterr().out.splitlines()
+    assert told == "the built-in rules read the examples just so: same"
+    status, page = run_json(capsys, "check", file)
+    assert (status, page["ok"], page["needless"]) == (ExitCode.OK, True, ["same"])
 
 
 def test_all_faults_are_listed(file: Path, capsys: Said) -> None:
