@@ -4,6 +4,7 @@
 ``FleetMind`` is the right half: tallies and commands in, incidents and directives out.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -53,6 +54,7 @@ _ID, _TIME = attrgetter("event_id"), attrgetter("event_time")
 _DOMAIN, _MX_HOST = attrgetter("recipient_domain"), attrgetter("mx_host")
 _SOURCE_IP, _CAMPAIGN = attrgetter("source_ip"), attrgetter("campaign")
 _TENANT, _SEGMENT = attrgetter("tenant"), attrgetter("segment")
+_KIND = attrgetter("bounce_class", "reason")
 
 
 class Records(NamedTuple):
@@ -127,24 +129,7 @@ class Ingest:
         providers = self._providers.match_all(
             map(_DOMAIN, events), map(_MX_HOST, events)
         )
-        columns = [_DELIVERED_COLUMNS] * len(events)
-        evidence: dict[int, Evidence] = {}
-        excluded: set[int] = set()
-        # By identity: this is the hot path, and enums hash and compare slowly.
-        others = [
-            place
-            for place, event in enumerate(events)
-            if event.outcome is not _DELIVERED or not event.counts_to_rate
-        ]
-        for place in others:
-            columns[place], why = self._columns(events[place], providers[place])
-            if why is not None:
-                evidence[place] = why
-            elif not columns[place]:
-                excluded.add(place)
-        if len(others) < len(events):
-            delivered = len(events) - len(others)
-            _bump(self.stats.outcomes, (events[0].source, _DELIVERED), delivered)
+        columns, evidence, excluded = self._judge(events, providers)
         # Interned, so that equal keys are told by their addresses, and kept once.
         keys = zip(
             providers,
@@ -190,26 +175,63 @@ class Ingest:
                 refused.append(Refused(place, invalid))
         return at, events, refused
 
-    def _columns(
-        self, event: DeliveryEvent, provider: str
-    ) -> tuple[tuple[int, ...], Evidence | None]:
-        """What an event adds to, and why it failed."""
+    def _judge(
+        self, events: Sequence[DeliveryEvent], providers: Sequence[str]
+    ) -> tuple[list[tuple[int, ...]], dict[int, Evidence], set[int]]:
+        """What each event adds to; why some failed; which count nowhere (by place)."""
+        columns = [_DELIVERED_COLUMNS] * len(events)
+        evidence: dict[int, Evidence] = {}
+        verdicts: list[Verdict] = []
+        # By identity: this is the hot path, and enums compare slowly.
+        others = [
+            place
+            for place, event in enumerate(events)
+            if event.outcome is not _DELIVERED or not event.counts_to_rate
+        ]
+        for place in others:
+            event = events[place]
+            if not event.counts_to_rate:
+                columns[place] = ()
+                continue
+            verdict = self._verdict(event, providers[place])
+            columns[place] = columns_of(event.outcome, verdict)
+            if verdict is not None:
+                verdicts.append(verdict)
+                evidence[place] = Evidence(
+                    verdict.reason, event.diagnostic, verdict.template
+                )
+        self._note(events, others, verdicts)
+        return columns, evidence, {place for place in others if not columns[place]}
+
+    def _verdict(self, event: DeliveryEvent, provider: str) -> Verdict | None:
+        """Why an event failed; ``None`` if it did not."""
         outcome = event.outcome
-        _bump(self.stats.outcomes, (event.source, outcome), 1)
-        if not event.counts_to_rate:
-            return (), None
         if outcome is not Outcome.DEFERRED and outcome is not Outcome.BOUNCED:
-            return columns_of(outcome, None), None
-        verdict = self._classifier.classify(
+            return None
+        return self._classifier.classify(
             event.diagnostic,
             event.reply_code,
             event.enhanced_status,
             provider,
             event.provider_class,
         )
-        _bump(self.stats.verdicts, (verdict.bounce_class, verdict.reason), 1)
-        evidence = Evidence(verdict.reason, event.diagnostic, verdict.template)
-        return columns_of(outcome, verdict), evidence
+
+    def _note(
+        self,
+        events: Sequence[DeliveryEvent],
+        others: Sequence[int],
+        verdicts: Sequence[Verdict],
+    ) -> None:
+        """Add a batch to the totals."""
+        if not events:
+            return
+        outcomes = Counter([events[place].outcome for place in others])
+        outcomes[_DELIVERED] += len(events) - len(others)
+        for outcome, number in outcomes.items():
+            if number:
+                _bump(self.stats.outcomes, (events[0].source, outcome), number)
+        for kind, number in Counter(map(_KIND, verdicts)).items():
+            _bump(self.stats.verdicts, kind, number)
 
 
 @dataclass(frozen=True)
