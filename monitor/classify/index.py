@@ -36,16 +36,20 @@ class Hit(NamedTuple):
 class _Try:
     """One pattern of a rule, ready to be tried."""
 
-    __slots__ = ("_needles", "_regex", "free", "hit")
+    __slots__ = ("_needles", "_pattern", "_regex", "free", "hit")
 
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
         self.hit = Hit(rule, pattern.source, is_sure(rule))
         self.free = not (rule.only or rule.commands or rule.providers)
         self._needles = pattern.needles(MOST_NEEDLES) or ()
-        self._regex = None if self._needles else re.compile(pattern.regex())
+        self._pattern = pattern
+        # Compiled when it is first tried: most never are, and all take half a second.
+        self._regex: re.Pattern[str] | None = None
 
     def found(self, text: str) -> bool:
-        if self._regex is not None:
+        if not self._needles:
+            if self._regex is None:
+                self._regex = re.compile(self._pattern.regex())
             return self._regex.search(text) is not None
         # A loop: most have one or two, and a generator costs more than they do.
         for needle in self._needles:  # noqa: SIM110
