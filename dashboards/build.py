@@ -79,16 +79,19 @@ def _annotation(name: str, color: str, expr: str, text: str) -> Json:
     }
 
 
+_OPENED = "{{kind}} {{channel}} {{severity}}"
+
+
 def overview() -> Json:
     """Return the dashboard."""
-    opened = increase("bouncemon_incidents_total", "channel, severity", FLEET)
+    opened = increase("bouncemon_incidents_total", "kind, channel, severity", FLEET)
     ruled = increase(
         "bouncemon_directive_rulings_total",
         "reason",
         'result="applied",reason!="renewed"',
     )
     annotations = [
-        _annotation("Incident", "red", f"{opened} > 0", "{{channel}} {{severity}}"),
+        _annotation("Incident", "red", f"{opened} > 0", _OPENED),
         _annotation("Directive", "purple", f"{ruled} > 0", "{{reason}}"),
     ]
     return {

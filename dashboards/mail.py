@@ -182,11 +182,11 @@ def _standing() -> tuple[Panel, ...]:
     return (
         table(
             "Open incidents",
-            "One row a cause: scope, channel and how loud it is.",
+            "One row a cause: scope, kind, channel and how loud it is.",
             "short",
             (
                 Query(
-                    "max by (fleet, scope, key, channel, severity) "
+                    "max by (fleet, scope, key, kind, channel, severity) "
                     f"(bouncemon_incident_active{{{FLEET}}}) == 1",
                     "active",
                 ),
@@ -210,11 +210,11 @@ def _happened() -> tuple[Panel, ...]:
     return (
         bars(
             "Incidents opened",
-            "New incidents by channel.",
+            "New incidents by kind and channel.",
             "short",
             Query(
-                increase("bouncemon_incidents_total", "channel", FLEET),
-                "{{channel}}",
+                increase("bouncemon_incidents_total", "kind, channel", FLEET),
+                "{{kind}} {{channel}}",
             ),
         )._replace(width=6),
         bars(

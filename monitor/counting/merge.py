@@ -285,8 +285,8 @@ def _events_in(matrix: Matrix) -> int:
     return int(matrix[:, 0].sum() + matrix[:, complaint].sum())
 
 
-def _reason_key(row: ReasonCount) -> tuple[str, str, str, Reason]:
-    return row.provider, row.source_ip, row.campaign, row.reason
+def _reason_key(row: ReasonCount) -> tuple[str, str, str, Reason, str]:
+    return row.provider, row.source_ip, row.campaign, row.reason, row.template
 
 
 def _more_reasons(
@@ -311,6 +311,7 @@ def _less(row: ReasonCount, had: int) -> ReasonCount:
         reason=row.reason,
         count=row.count - had,
         sample=row.sample,
+        template=row.template,
     )
 
 

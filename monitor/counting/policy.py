@@ -18,8 +18,14 @@ MAX_NAME_BYTES_PER_SLOT = 4_000_000
 #: 70 MB for the newest slot. Later ids are counted without a duplicate check.
 MAX_IDS_PER_SLOT = 1_000_000
 
-#: Most (provider, IP, campaign, reason) rows one tally carries as evidence.
-MAX_REASONS_PER_SLOT = 500
+#: Most (provider, IP, campaign, reason, template) rows one tally carries as evidence.
+#: The owner reads all of them with every tally, at some 2 us a row. A sample takes
+#: 150 bytes, 1 kB at worst: 1 MB of the 8 MB that a record may have.
+MAX_REASONS_PER_SLOT = 1_000
+
+#: Most of them that name an IP and a campaign. The rest is left for each provider's
+#: ``other``: what a provider begins to say must come through on the busiest slot, too.
+MAX_DETAILED_REASONS = 750
 
 #: Most slots that may be open at a time: a day of ten-second slots. All of them are
 #: counted again after a restart, and every bound on closed slots leans on this one.

@@ -11,6 +11,7 @@ import numpy as np
 from monitor.counting.ids import SeenIds
 from monitor.counting.policy import (
     MAX_CELLS_PER_SLOT,
+    MAX_DETAILED_REASONS,
     MAX_IDS_PER_SLOT,
     MAX_NAME_BYTES_PER_SLOT,
     MAX_REASONS_PER_SLOT,
@@ -37,6 +38,9 @@ Scrubber = Callable[[str], str]
 Key: TypeAlias = tuple[str, str, str, str, str, tuple[int, ...]]
 
 _Names: TypeAlias = tuple[str, str, str, str, str]
+
+#: Provider, IP, campaign, reason, template.
+_Place: TypeAlias = tuple[str, str, str, Reason, str]
 
 _WIDTH = len(COLUMNS)
 
@@ -97,7 +101,7 @@ class OpenSlot:
         self._names: dict[str, int] = {}
         self._codes = array("Q")  # five a cell: where its names are in ``_names``
         self._name_bytes = 0
-        self._reasons: dict[tuple[str, str, str, Reason], list[int | str]] = {}
+        self._reasons: dict[_Place, list[int | str]] = {}
         self._samples: dict[str, str] = {}
 
     def count(self, keys: Iterable[Key]) -> int:
@@ -174,12 +178,22 @@ class OpenSlot:
     def note(self, key: Key, evidence: Evidence) -> None:
         """Remember why an event failed; the first sample of a template stays."""
         reason, reply, template = evidence
-        place = (*key[:3], reason)
+        place = (*key[:3], reason, template)
+        row = self._reasons.get(place)
+        if row is not None:
+            row[0] = int(row[0]) + 1
+        elif len(self._reasons) < MAX_DETAILED_REASONS:
+            self._reasons[place] = [1, self._sample(template, reply)]
+        else:
+            self._note_near_the_bound((key[0], OTHER, OTHER, reason, template), reply)
+
+    def _note_near_the_bound(self, place: _Place, reply: str) -> None:
+        """The same under the provider's ``other``, and left out if that is full."""
         row = self._reasons.get(place)
         if row is not None:
             row[0] = int(row[0]) + 1
         elif len(self._reasons) < MAX_REASONS_PER_SLOT:
-            self._reasons[place] = [1, self._sample(template, reply)]
+            self._reasons[place] = [1, self._sample(place[4], reply)]
 
     def _sample(self, template: str, reply: str) -> str:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
@@ -211,6 +225,8 @@ class OpenSlot:
                 reason=reason,
                 count=int(row[0]),
                 sample=str(row[1]),
+                template=template,
             )
-            for (provider, source_ip, campaign, reason), row in self._reasons.items()
+            for place, row in self._reasons.items()
+            for provider, source_ip, campaign, reason, template in (place,)
         )

@@ -171,7 +171,8 @@ class ReasonCount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How often one reason was given to one (provider, IP, campaign) in a slot.
 
     ``sample`` is one reply, scrubbed of everything personal; ``template`` is the stable
-    id of its text, if it is known.
+    id of its text, if it is known. One reason has a row for each of its texts; IP and
+    campaign are ``other`` in rows that stand for several.
     """
 
     provider: str

@@ -4,11 +4,15 @@ import structlog
 
 from monitor.counting import CountingPolicy
 from monitor.errors import ConfigError
+from monitor.events import Channel
 from monitor.observe import ObservePolicy
+from monitor.observe.policy import Limit
 from monitor.pipeline import FleetPolicy, Ingest, ReadsReplies
 from monitor.providers import ProviderMatcher
 from monitor.service.ingest import TopicInput
+from monitor.service.limit_words import read_limit
 from monitor.service.settings import Settings, read_secret
+from monitor.service.settings_sections import LimitSettings
 from monitor.service.topics import TopicState, check_topics, topic_names
 from monitor.sources import SourceOptions, open_source
 from monitor.throttle import ThrottlePolicy
@@ -34,6 +38,8 @@ def fleet_policy(settings: Settings) -> FleetPolicy:
             false_pages_per_week=observe.false_pages_per_week,
             max_keys=observe.max_scopes,
             dimensions=observe.dimensions,
+            detectors=observe.detectors,
+            limits=_limits(observe.limits),
         ),
         throttle=ThrottlePolicy(
             mode=throttle.mode,
@@ -42,6 +48,12 @@ def fleet_policy(settings: Settings) -> FleetPolicy:
             max_active_directives=throttle.max_active_directives,
         ),
     )
+
+
+def _limits(settings: LimitSettings) -> dict[Channel, Limit]:
+    """Those that are not off."""
+    read = {one: read_limit(getattr(settings, one.value)) for one in Channel}
+    return {channel: limit for channel, limit in read.items() if limit is not None}
 
 
 def topic_inputs(settings: Settings, classifier: ReadsReplies) -> dict[str, TopicInput]:

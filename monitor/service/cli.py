@@ -3,41 +3,34 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 
 from monitor import __version__
 from monitor.errors import MonitorError
-from monitor.service.app import run_worker
-from monitor.service.cli_backtest import backtest
-from monitor.service.cli_classify import classify
-from monitor.service.cli_config import config_app
-from monitor.service.cli_counts import counts
-from monitor.service.cli_demo import demo
 from monitor.service.cli_exits import ExitCode, exit_codes_help, word_error
-from monitor.service.cli_lab import lab_app
-from monitor.service.cli_options import ConfigOption, settings_from
-from monitor.service.cli_rules import rules_app
-from monitor.service.cli_topics import topics_app
-from monitor.service.logs import configure_logs
 
-app = typer.Typer(
-    name="bouncemon",
-    help="Streaming bounce-spike monitor for people who send mail at scale.",
-    epilog=exit_codes_help(),
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+#: Every command and where it is. Only the one that is asked for is loaded, so that a
+#: worker that starts again need not wait for the rest.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "worker": "cli_worker:worker",
+        "topics": "cli_topics:topics_app",
+        "config": "cli_config:config_app",
+        "counts": "cli_counts:counts",
+        "incidents": "cli_incidents:incidents",
+        "orders": "cli_orders:orders_app",
+        "classify": "cli_classify:classify",
+        "rules": "cli_rules:rules_app",
+        "backtest": "cli_backtest:backtest",
+        "lab": "cli_lab:lab_app",
+        "demo": "cli_demo:demo",
+    }
 )
-app.add_typer(topics_app, name="topics")
-app.add_typer(config_app, name="config")
-app.add_typer(lab_app, name="lab")
-app.add_typer(rules_app, name="rules")
-app.command()(counts)
-app.command()(classify)
-app.command()(demo)
-app.command()(backtest)
 
 
 def _say_version(wanted: bool) -> None:
@@ -46,7 +39,6 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _: Annotated[
         bool,
@@ -58,23 +50,37 @@ def _root(
     """Streaming bounce-spike monitor for people who send mail at scale."""
 
 
-@app.command()
-def worker(config: ConfigOption = None) -> None:
-    """Count delivery events, find spikes, slow the guilty traffic; until SIGTERM."""
-    settings = settings_from(config)
-    configure_logs(settings.log)
-    raise typer.Exit(run_worker(settings))
-
-
-@app.command()
 def version() -> None:
     """Say the version."""
     _say_version(True)
 
 
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        name="bouncemon",
+        help="Streaming bounce-spike monitor for people who send mail at scale.",
+        epilog=exit_codes_help(),
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command = getattr(import_module(f"monitor.service.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    app.command()(version)
+    return app
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit status; see ``ExitCode``."""
+    asked = argv[0] if argv else ""
     try:
+        app = make_app([asked] if asked in COMMANDS else COMMANDS)
         status = app(
             args=list(argv) or ["--help"],
             prog_name="bouncemon",

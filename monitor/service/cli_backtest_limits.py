@@ -1,14 +1,11 @@
 """How limits and names are written on the command line."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from monitor.errors import ConfigError
 from monitor.events import Channel
 from monitor.observe.policy import Limit
-
-_OFF = "off"
-_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(%?)")
+from monitor.service.limit_words import read_limit
 
 #: Other names of dimensions.
 _SYNONYMS = {"source_ip": "ip"}
@@ -43,25 +40,18 @@ def wanted_limits(
         name, _, text = wish.partition("=")
         if name not in set(Channel):
             raise ConfigError(f"--limit {wish}: channels are {', '.join(Channel)}")
-        channel = Channel(name)
-        if text == _OFF:
-            limits.pop(channel, None)
-            continue
-        rates = [_rate(wish, part) for part in text.split("/")]
-        if len(rates) > 2:
-            raise _unclear(wish)
-        limits[channel] = Limit(rates[0], rates[-1])
+        limit = _limit(wish, text)
+        if limit is None:
+            limits.pop(Channel(name), None)
+        else:
+            limits[Channel(name)] = limit
     return limits
 
 
-def _rate(wish: str, text: str) -> float:
-    match = _RATE.fullmatch(text.strip())
-    if match is None:
-        raise _unclear(wish)
-    return float(match[1]) / (100.0 if match[2] else 1.0)
-
-
-def _unclear(wish: str) -> ConfigError:
-    return ConfigError(
-        f"--limit {wish}: not a rate (write hard=5%, hard=5%/10% or hard=off)"
-    )
+def _limit(wish: str, text: str) -> Limit | None:
+    try:
+        return read_limit(text)
+    except ValueError:
+        raise ConfigError(
+            f"--limit {wish}: not a rate (write hard=5%, hard=5%/10% or hard=off)"
+        ) from None

@@ -92,6 +92,7 @@ class _ReasonRow(NamedTuple):
     reason: str
     events: int
     sample: str
+    template: str = ""
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -139,6 +140,7 @@ def encode_tally(tally: Tally | LedgerTally) -> bytes:
             row.reason,
             row.count,
             row.sample,
+            row.template,
         )
         for row in tally.reasons
     ]
@@ -232,12 +234,14 @@ def _reason_counts(
     names: list[str], rows: Iterable[_ReasonRow]
 ) -> Iterator[ReasonCount]:
     """The evidence; reasons that became one are counted together."""
-    merged: dict[tuple[int, int, int, Reason], tuple[int, str]] = {}
+    merged: dict[tuple[int, int, int, Reason, str], tuple[int, str]] = {}
     for row in rows:
-        key = (row.provider, row.source_ip, row.campaign, _reason(row.reason))
+        reason = _reason(row.reason)
+        key = (row.provider, row.source_ip, row.campaign, reason, row.template)
         count, sample = merged.get(key, (0, row.sample))
         merged[key] = (count + row.events, sample)
-    for (provider, source_ip, campaign, reason), (count, sample) in merged.items():
+    for (provider, source_ip, campaign, reason, text), found in merged.items():
+        count, sample = found
         yield ReasonCount(
             provider=names[provider],
             source_ip=names[source_ip],
@@ -245,6 +249,7 @@ def _reason_counts(
             reason=reason,
             count=count,
             sample=sample,
+            template=text,
         )
 
 

@@ -19,7 +19,7 @@ from monitor.service.codecs import (
     decode_counts,
     open_counts,
 )
-from monitor.service.kafka import make_reader, partitions_of, read_to_end
+from monitor.service.kafka import read_to_end, topic_reader
 from monitor.service.longest import Longest
 from monitor.service.settings import Settings
 from monitor.service.topics import topic_names
@@ -63,17 +63,12 @@ def read_counts(settings: Settings, query: CountsQuery) -> CountsReport:
 
 
 async def _read(settings: Settings, query: CountsQuery) -> CountsReport:
-    reader = make_reader(settings.kafka)
-    await reader.start()
-    try:
-        partitions = await partitions_of(reader, topic_names(settings).counts)
-        reader.assign(partitions)
+    longest = Longest()
+    async with topic_reader(settings.kafka, topic_names(settings).counts) as reader:
+        partitions = [*reader.assignment()]
         await _seek(reader, partitions, query.since)
-        longest = Longest()
         async for record in read_to_end(reader, partitions):
             _add(longest, record.value, query.fleet)
-    finally:
-        await reader.stop()
     tallies = _decoded(longest.records())
     return count_tallies(tallies, query, settings.counting.slot_seconds)
 

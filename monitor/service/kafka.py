@@ -144,6 +144,26 @@ async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPar
     return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
+@asynccontextmanager
+async def topic_reader(
+    settings: KafkaSettings, topic: str
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A reader of all partitions of a topic, closed again.
+
+    Raises:
+        BrokerError: Kafka or the topic is not there, or went away meanwhile.
+    """
+    reader = make_reader(settings)
+    try:
+        await reader.start()
+        reader.assign(await partitions_of(reader, topic))
+        yield reader
+    except KafkaError as error:
+        raise BrokerError(f"{', '.join(settings.brokers)}: {error}") from error
+    finally:
+        await reader.stop()
+
+
 async def read_to_end(
     consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]
 ) -> AsyncIterator[ConsumerRecord]:

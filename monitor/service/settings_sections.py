@@ -12,11 +12,15 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.events import SCOPE_DIMENSIONS, Mode
+from monitor.events import SCOPE_DIMENSIONS, Channel, Mode
+from monitor.observe.policy import DEFAULT_LIMITS, ObservePolicy
+from monitor.service.limit_words import word_limit
 from monitor.service.settings_types import (
+    DetectorName,
     Dimension,
     FleetName,
     HostPort,
+    LimitText,
     LogFormat,
     LogLevel,
     Names,
@@ -190,6 +194,42 @@ class TopicSettings(Section):
     )
 
 
+def _limit(channel: Channel) -> str:
+    return word_limit(DEFAULT_LIMITS.get(channel))
+
+
+class LimitSettings(Section):
+    """Rates that are too high whatever is normal: for a ticket and for a page."""
+
+    hard: LimitText = Field(
+        default=_limit(Channel.HARD),
+        description="bad addresses: ticket at the first rate, page at the second, or "
+        "`off`",
+    )
+    block: LimitText = Field(
+        default=_limit(Channel.BLOCK), description="reputation and policy, likewise"
+    )
+    config: LimitText = Field(
+        default=_limit(Channel.CONFIG), description="faults of our own set-up, likewise"
+    )
+    technical: LimitText = Field(
+        default=_limit(Channel.TECHNICAL), description="other final failures, likewise"
+    )
+    deferral: LimitText = Field(
+        default=_limit(Channel.DEFERRAL), description="deferrals, likewise"
+    )
+    complaint: LimitText = Field(
+        default=_limit(Channel.COMPLAINT),
+        description="complaints of what was delivered, likewise",
+    )
+    bounce: LimitText = Field(
+        default=_limit(Channel.BOUNCE), description="all final failures, likewise"
+    )
+
+
+assert set(LimitSettings.model_fields) == set(Channel), "a limit for each channel"
+
+
 class ObserveSettings(Section):
     """When a rate is a spike."""
 
@@ -208,6 +248,10 @@ class ObserveSettings(Section):
     dimensions: Annotated[tuple[Dimension, ...], BeforeValidator(split_list)] = Field(
         default=SCOPE_DIMENSIONS, min_length=1, description="dimensions to roll up by"
     )
+    detectors: Annotated[tuple[DetectorName, ...], BeforeValidator(split_list)] = Field(
+        default=ObservePolicy().detectors, min_length=1, description="rules that run"
+    )
+    limits: LimitSettings = LimitSettings()
     max_scopes: int = Field(
         default=100_000,
         ge=100,

@@ -1,7 +1,7 @@
 """Settings written back as TOML: what ``config show`` prints and child workers read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monitor.service.settings import Settings
@@ -22,11 +22,20 @@ def _lines(settings: Settings) -> Iterator[str]:
             yield _line(name, value)
     for name, value in content.items():
         if isinstance(value, dict):
-            yield from ("", f"[{name}]", *(_line(*pair) for pair in value.items()))
+            yield from _section(name, value)
         elif isinstance(value, list):
             for table in value:
                 yield from ("", f"[[{name}]]")
                 yield from (_line(*pair) for pair in table.items())
+
+
+def _section(name: str, content: Mapping[str, Any]) -> Iterator[str]:
+    """One section, and then the sections within it, which must come last."""
+    within = {key: value for key, value in content.items() if isinstance(value, dict)}
+    yield from ("", f"[{name}]")
+    yield from (_line(*pair) for pair in content.items() if pair[0] not in within)
+    for key, value in within.items():
+        yield from _section(f"{name}.{key}", value)
 
 
 def _line(name: str, value: Any) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, StringConstraints
 
 from monitor.events import SCOPE_DIMENSIONS
+from monitor.observe.detectors import DETECTORS, NEW_REPLY
+from monitor.service.limit_words import read_limit
 from monitor.service.settings_words import nearest
 from monitor.sources import SOURCES
 
@@ -44,6 +46,25 @@ def _known_dimension(name: str) -> str:
     return name
 
 
+def _known_detector(name: str) -> str:
+    names = (*DETECTORS, NEW_REPLY)
+    if name not in names:
+        raise ValueError(f"no such detector; {nearest(name, names)}")
+    return name
+
+
+def _sound_limit(value: object) -> object:
+    """Take ``5%/10%``, ``5%``, ``off``, or a plain number of TOML."""
+    text = str(value)
+    try:
+        limit = read_limit(text)
+    except ValueError:
+        raise ValueError("write a rate: 5%, 5%/10% or off") from None
+    if limit is not None and not 0 < limit.warning <= limit.page < 1:
+        raise ValueError("must be above 0 and below 100 %, the ticket's rate first")
+    return text
+
+
 def host_name() -> str:
     """Return this host's name, fit for a Kafka instance id."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:100] or "worker"
@@ -60,6 +81,8 @@ HostPort = Annotated[
 ]
 SourceName = Annotated[str, BeforeValidator(_known_source)]
 Dimension = Annotated[str, BeforeValidator(_known_dimension)]
+DetectorName = Annotated[str, BeforeValidator(_known_detector)]
+LimitText = Annotated[str, BeforeValidator(_sound_limit)]
 
 
 class SecurityProtocol(StrEnum):

@@ -146,6 +146,36 @@ def test_evidence_grows_by_what_is_new() -> None:
     assert found == [[1], [], [3]]
 
 
+def test_evidence_of_two_texts_grows_apart() -> None:
+    def said(to: int, **counts: int) -> Tally:
+        plain = tally(3, to, {A: to})
+        rows = tuple(
+            ReasonCount(
+                provider="yahoo",
+                source_ip="192.0.2.1",
+                campaign="spring",
+                reason=Reason.POLICY,
+                count=count,
+                sample="no",
+                template=template,
+            )
+            for template, count in counts.items()
+        )
+        return Tally(
+            prefix=plain.prefix, cells=plain.cells, counts=plain.counts, reasons=rows
+        )
+
+    merger = TallyMerger(POLICY)
+    merger.merge(said(4, t1=2))
+    merger = TallyMerger.restore(POLICY, merger.snapshot())
+    answer = merger.merge(said(5, t1=3, t2=7))
+    assert isinstance(answer, CountDelta)
+    assert [(row.template, row.count) for row in answer.reasons] == [
+        ("t1", 1),
+        ("t2", 7),
+    ]
+
+
 def test_a_slot_keeps_its_details_until_a_ledger_shows_it_settled() -> None:
     """A flush of a quiet partition spans hours; it is merged one tally at a time."""
     source = InputPartition("default", "delivery.events", 0)

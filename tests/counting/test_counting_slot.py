@@ -99,12 +99,39 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
     assert scrubbed == ["no 1"]
 
 
-def test_reasons_over_the_bound_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slot_module, "MAX_REASONS_PER_SLOT", 2)
+def test_each_text_of_a_reason_has_a_row() -> None:
     slot = OpenSlot(0, str)
-    for number in (1, 2, 3, 1):
-        slot.note(key(cell(number), BOUNCED), Evidence(Reason.POLICY, ""))
-    assert [(row.campaign, row.count) for row in slot.reasons()] == [
-        ("c1", 2),
-        ("c2", 1),
+    for template in ("t1", "t2", "t1", ""):
+        slot.note(key(cell(1)), Evidence(Reason.POLICY, f"says {template}", template))
+    assert [(row.template, row.count, row.sample) for row in slot.reasons()] == [
+        ("t1", 2, "says t1"),
+        ("t2", 1, "says t2"),
+        ("", 1, "says "),
+    ]
+
+
+def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slot_module, "MAX_DETAILED_REASONS", 2)
+    monkeypatch.setattr(slot_module, "MAX_REASONS_PER_SLOT", 4)
+    slot = OpenSlot(0, str)
+    for number, template in (
+        (1, "a"),
+        (2, "a"),
+        (3, "a"),
+        (4, "a"),
+        (1, "a"),
+        (5, "b"),
+    ):
+        slot.note(key(cell(number)), Evidence(Reason.POLICY, "", template))
+    slot.note(key(cell(6)), Evidence(Reason.POLICY, "", "c"))
+    slot.note(key(cell(7)), Evidence(Reason.POLICY, "", "b"))
+    assert [
+        (row.source_ip, row.campaign, row.template, row.count) for row in slot.reasons()
+    ] == [
+        ("192.0.2.1", "c1", "a", 2),
+        ("192.0.2.1", "c2", "a", 1),
+        (OTHER, OTHER, "a", 2),
+        (OTHER, OTHER, "b", 2),
     ]

@@ -59,8 +59,13 @@ class LogEvent(NamedTuple):
     columns: tuple[int, ...]
 
     @property
+    def template(self) -> str:
+        """One of three, or none."""
+        return ("", "t1", "t2", "t3")[sum(self.id.encode()) % 4]
+
+    @property
     def countable(self) -> Countable:
-        failed = Evidence(Reason.POLICY, f"reply {self.id}")
+        failed = Evidence(Reason.POLICY, f"reply {self.id}", self.template)
         evidence = failed if 8 in self.columns else None
         seconds = self.time_ms / 1000
         return Countable(self.id, seconds, self.cell, self.columns, evidence)
@@ -83,7 +88,7 @@ class Recount:
     """What a log comes to."""
 
     cells: Counter[tuple[int, Cell, int]] = field(default_factory=Counter)
-    reasons: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    reasons: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
     ledger: Counter[str] = field(default_factory=Counter)
 
 
@@ -120,7 +125,8 @@ def _count(result: Recount, slot: int, event: LogEvent, future: bool) -> None:
     for column in event.columns:
         result.cells[slot, event.cell, column] += 1
     if 8 in event.columns:
-        result.reasons[slot, event.cell.provider, event.cell.source_ip] += 1
+        provider, source_ip = event.cell[:2]
+        result.reasons[slot, provider, source_ip, event.template] += 1
 
 
 def touched_slots(log: Iterable[Entry], lengths: Lengths) -> set[int]:
@@ -193,7 +199,7 @@ class Sums:
     """What an observer adds up: every delta, and the ledger."""
 
     cells: Counter[tuple[int, Cell, int]] = field(default_factory=Counter)
-    reasons: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    reasons: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
     ledger: Counter[str] = field(default_factory=Counter)
     refusals: Counter[Refusal] = field(default_factory=Counter)
 
@@ -211,7 +217,8 @@ class Sums:
             return
         self.cells.update(matrix_cells(delta.slot, delta.cells, delta.counts))
         for row in delta.reasons:
-            self.reasons[delta.slot, row.provider, row.source_ip] += row.count
+            key = (delta.slot, row.provider, row.source_ip, row.template)
+            self.reasons[key] += row.count
 
     def copy(self) -> "Sums":
         return Sums(

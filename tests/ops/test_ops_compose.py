@@ -13,7 +13,7 @@ import pytest
 from click import unstyle
 from typer.testing import CliRunner
 
-from monitor.service.cli import app
+from monitor.service.cli import make_app
 from monitor.service.embedded import free_port
 from monitor.service.settings import load_settings
 from tests.tools.compose_tool import run_compose
@@ -139,7 +139,7 @@ def test_the_commands_and_their_options_exist(
 ) -> None:
     words = services[name]["command"]
     command = [word for word in words if re.fullmatch("[a-z]+", word)]
-    said = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+    said = CliRunner().invoke(make_app(), [*command, "--help"], env={"COLUMNS": "200"})
     assert said.exit_code == 0, said.output
     for option in (word for word in words if word.startswith("--")):
         assert option in unstyle(said.output)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from monitor.events import Channel, Mode, Scope
+from monitor.events import (
+    Channel,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Mode,
+    Scope,
+    Severity,
+)
 from monitor.service.metrics import (
     MAX_SCOPE_SERIES,
     WINDOWS,
@@ -37,6 +45,7 @@ RATE = "bouncemon_scope_rate_ratio"
 ATTEMPTS = "bouncemon_scope_attempts"
 BASELINE = "bouncemon_scope_baseline_ratio"
 ACTIVE = "bouncemon_incident_active"
+GATE = "bouncemon_detection_gate_shut"
 LEVEL = "bouncemon_throttle_level_ratio"
 
 #: What the client library adds to the declared name of a histogram.
@@ -73,7 +82,7 @@ def test_names_follow_the_house_rules() -> None:
         assert name.startswith("bouncemon_")
         assert (kind == "counter") == name.endswith("_total")
         assert text.endswith(".")
-        assert len(labels) <= 5
+        assert len(labels) <= 6
 
 
 def test_every_sample_is_declared_with_its_labels() -> None:
@@ -244,6 +253,57 @@ def test_open_incidents_are_counted_by_severity() -> None:
     found = samples(sample_metrics(NOW), "bouncemon_incidents_open")
     loud = {one.labels["severity"]: one.value for one in found}
     assert loud == {"page": 2, "ticket": 1, "info": 0}
+
+
+def ticket(kind: IncidentKind) -> Incident:
+    return Incident(
+        id=f"t-{kind}",
+        fleet=FLEET,
+        scope=Scope(),
+        channel=Channel.BOUNCE,
+        state=IncidentState.OPEN,
+        severity=Severity.TICKET,
+        detector=kind.value,
+        start=NOW - 86_400,
+        detected_at=NOW,
+        updated_at=NOW,
+        rate=0.0,
+        rate_low=0.0,
+        rate_high=0.0,
+        baseline=0.0,
+        lift=1.0,
+        excess=0.0,
+        attempts=0.0,
+        kind=kind,
+    )
+
+
+def test_incidents_of_several_kinds_are_told_apart_and_only_spikes_are_timed() -> None:
+    metrics = Metrics()
+    metrics.observer.own(FLEET)
+    tickets = [ticket(kind) for kind in IncidentKind]
+    metrics.observer.set_incidents(FLEET, tickets, NOW)
+    for one in tickets:
+        metrics.observer.count_opened(one)
+    shown = [one.labels["kind"] for one in samples(metrics, ACTIVE)]
+    assert sorted(shown) == sorted(IncidentKind)
+    opened = samples(metrics, "bouncemon_incidents_total")
+    counted = [one.labels["kind"] for one in opened if one.value]
+    assert sorted(counted) == sorted(IncidentKind)
+    (timed,) = samples(metrics, "bouncemon_detection_latency_seconds_count")
+    assert timed.value == 1
+
+
+def test_a_gate_that_is_shut_is_shown_until_it_opens() -> None:
+    metrics = Metrics()
+    metrics.observer.own(FLEET)
+    seen = []
+    for tickets in ([], [ticket(IncidentKind.GATE)], [ticket(IncidentKind.DRIFT)]):
+        metrics.observer.set_incidents(FLEET, tickets, NOW)
+        seen += [one.value for one in samples(metrics, GATE)]
+    assert seen == [0, 1, 0]
+    metrics.observer.disown(FLEET)
+    assert samples(metrics, GATE) == []
 
 
 def test_a_freed_scope_shows_1_for_a_while() -> None:

@@ -107,6 +107,15 @@ def test_unaccounted_events_fail_the_check(asked: list[CountsQuery]) -> None:
     assert asked
 
 
+@pytest.mark.parametrize("command", ["counts", "incidents"])
+def test_without_kafka_that_is_said(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BOUNCEMON_KAFKA__BROKERS", "127.0.0.1:1")
+    assert cli.run([command]) == 3
+    assert "is Kafka up" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["create", "check"])
 @pytest.mark.parametrize(
     ("state", "status"),

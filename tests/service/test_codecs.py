@@ -55,6 +55,7 @@ REASONS = st.builds(
     reason=st.sampled_from(Reason),
     count=st.integers(1, 2**40),
     sample=TEXT,
+    template=st.sampled_from(["", "t1", "t2"]),
 )
 
 
@@ -65,7 +66,10 @@ def tallies(draw: st.DrawFn) -> Tally:
     reasons = st.lists(
         REASONS,
         max_size=6,
-        unique_by=lambda row: (row.provider, row.source_ip, row.campaign, row.reason),
+        unique_by=lambda row: (
+            *(row.provider, row.source_ip, row.campaign),
+            *(row.reason, row.template),
+        ),
     )
     return Tally(
         prefix=draw(PREFIXES),
@@ -236,6 +240,13 @@ NAMES = ["yahoo", ""]
         pytest.param(columns(NAMES, 0, b"", ROW), id="rows without cells"),
         pytest.param(columns(counts="text"), id="text for counts"),
         pytest.param(columns(reasons=[(2, 0, 0, "policy", 1, "")]), id="bad reason"),
+        pytest.param(
+            columns(NAMES, reasons=[(0, 0, 0, "policy", 1, "", 7)]), id="bad template"
+        ),
+        pytest.param(
+            columns(NAMES, reasons=[(0, 0, 0, "policy", 1, "")] * 1_001),
+            id="too much evidence",
+        ),
         pytest.param(columns([b"\xff"]), id="names are bytes"),
         pytest.param(b"\x95\x91\xa1\xff\0\xc4\0\xc4\0\x90", id="name not UTF-8"),
         pytest.param(b"\x96\x90\0\xc4\0\xc4\0\x90" + DEEP, id="deep unknown column"),
@@ -286,13 +297,16 @@ def test_reasons_of_a_newer_version_read_as_undetermined_and_lose_no_counts() ->
         (0, 1, 1, "eaten_by_a_grue", 2, "first"),
         (0, 1, 1, "policy", 4, "no"),
         (0, 1, 1, "lost_in_the_post", 3, "second"),
+        (0, 1, 1, "eaten_by_a_grue", 7, "third", "t1"),
+        (0, 1, 1, "lost_in_the_post", 1, "fourth", "t1"),
     ]
     tally = read(envelope(columns(NAMES, 1, b"\0\1\1\1\1", ROW, reasons)))
     assert isinstance(tally, Tally)
-    found = [(row.reason, row.count, row.sample) for row in tally.reasons]
+    found = [(row.reason, row.count, row.sample, row.template) for row in tally.reasons]
     assert found == [
-        (Reason.UNDETERMINED, 5, "first"),
-        (Reason.POLICY, 4, "no"),
+        (Reason.UNDETERMINED, 5, "first", ""),
+        (Reason.POLICY, 4, "no", ""),
+        (Reason.UNDETERMINED, 8, "third", "t1"),
     ]
 
 

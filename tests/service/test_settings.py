@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigError
-from monitor.events import Mode
+from monitor.events import Channel, Mode
+from monitor.observe.policy import DEFAULT_LIMITS, Limit, ObservePolicy
+from monitor.service.assembly import fleet_policy
 from monitor.service.settings import (
     FILE_VARIABLE,
     Settings,
@@ -130,6 +132,24 @@ def test_the_real_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> No
         ('[kafka]\nbrokers = ["nowhere"]\n', ["kafka.brokers[0] = 'nowhere'"]),
         ("inputs = []\n", ["inputs", "at least 1"]),
         ('[observe]\ndimensions = ["isp"]\n', ["no such dimension", "ip"]),
+        (
+            '[observe]\ndetectors = ["limit", "drif"]\n',
+            ["observe.detectors[1] = 'drif'", "did you mean drift?"],
+        ),
+        ("[observe]\ndetectors = []\n", ["observe.detectors", "at least 1"]),
+        (
+            '[observe.limits]\nhard = "much"\n',
+            ["observe.limits.hard = 'much'", "5%/10% or off"],
+        ),
+        (
+            '[observe.limits]\nhard = "10%/5%"\n',
+            ["observe.limits.hard", "ticket's rate first"],
+        ),
+        ("[observe.limits]\nhard = 5\n", ["observe.limits.hard", "below 100 %"]),
+        (
+            '[observe.limits]\nblok = "5%"\n',
+            ["observe.limits.blok is not a setting", "observe.limits.block?"],
+        ),
         ("[http]\nport = true\n", ["http: port: no setting is true or false"]),
         ("kafka = 3\n", ["my.toml: kafka = 3"]),
         ("[kafka\n", ["my.toml: is not TOML"]),
@@ -164,6 +184,28 @@ def test_many_faults_are_counted_and_long_values_cut(toml: Path) -> None:
     sections = "".join(f"[x{i}]\n" for i in range(9))
     assert "and 6 more" in refusal(toml, sections)
     assert len(refusal(toml, f'[throttle]\nmode = "{"x" * 5000}"\n')) < 300
+
+
+def test_detectors_and_limits_reach_the_policy(toml: Path) -> None:
+    toml.write_text(
+        '[observe]\ndetectors = ["limit", "new_reply"]\n'
+        '[observe.limits]\nhard = "2%/0.05"\nblock = 0.04\ncomplaint = "off"\n'
+    )
+    environ = {"BOUNCEMON_OBSERVE__LIMITS__CONFIG": "1%"}
+    policy = fleet_policy(load_settings(toml, environ)).observe
+    assert policy.detectors == ("limit", "new_reply")
+    assert policy.limits == {
+        **{k: v for k, v in DEFAULT_LIMITS.items() if k is not Channel.COMPLAINT},
+        Channel.HARD: Limit(0.02, 0.05),
+        Channel.BLOCK: Limit(0.04, 0.04),
+        Channel.CONFIG: Limit(0.01, 0.01),
+    }
+
+
+def test_default_limits_are_those_of_the_policy() -> None:
+    policy = fleet_policy(load_settings(None, {})).observe
+    assert policy.limits == DEFAULT_LIMITS
+    assert policy.detectors == ObservePolicy().detectors
 
 
 def test_a_missing_named_file_is_refused(tmp_path: Path) -> None:

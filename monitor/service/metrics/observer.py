@@ -1,10 +1,11 @@
 """Metrics of the one mind that decides: scopes, incidents, snapshots."""
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 from prometheus_client import Counter
 
-from monitor.events import Channel, Incident, IncidentState, Severity
+from monitor.events import Channel, Incident, IncidentKind, IncidentState, Severity
 from monitor.service.metrics.declare import Book, Entry
 from monitor.service.metrics.family import Family, FleetRows, Labels, open_labels
 from monitor.service.metrics.scopes import ScopeFamilies, ScopeRow
@@ -26,11 +27,17 @@ _ACTIVE = Entry(
     "gauge",
     {
         **open_labels("fleet", "scope", "key"),
+        "kind": IncidentKind,
         "channel": Channel,
         "severity": Severity,
     },
-    "1 while an incident is open or recovering; 0 for five minutes after its end.",
+    "1 while an incident is open or recovering; 0 for five minutes after its end. The "
+    "channel tells something of a spike and a drift only.",
 )
+
+#: Kinds whose incidents are about a channel; of the others it is always this one.
+_OF_A_CHANNEL = frozenset({IncidentKind.SPIKE, IncidentKind.DRIFT})
+_NO_CHANNEL = Channel.BOUNCE
 
 
 class ObserverMetrics:
@@ -88,12 +95,19 @@ class ObserverMetrics:
             "bouncemon_incidents_total",
             "Incidents opened.",
             fleet=None,
+            kind=IncidentKind,
             channel=Channel,
             severity=Severity,
         )
+        self.gate_shut = book.gauge(
+            "bouncemon_detection_gate_shut",
+            "1 while no new incident may be opened, for half a minute or longer; the "
+            "incident of kind gate says why.",
+            fleet=None,
+        )
         self.detection_latency = book.histogram(
             "bouncemon_detection_latency_seconds",
-            "From the estimated onset of an incident to its opening, in seconds.",
+            "From the estimated onset of a spike to its opening, in seconds.",
             _DETECTION_SECONDS,
         )
 
@@ -102,14 +116,17 @@ class ObserverMetrics:
         self.owner.labels(fleet).set(1)
         for severity in Severity:
             self.incidents_open.labels(fleet, severity)
-            for channel in Channel:
-                self.incidents.labels(fleet, channel, severity)
+        for kind, channel, severity in product(IncidentKind, Channel, Severity):
+            if kind in _OF_A_CHANNEL or channel is _NO_CHANNEL:
+                self.incidents.labels(fleet, kind, channel, severity)
+        self.gate_shut.labels(fleet).set(0)
 
     def disown(self, fleet: str) -> None:
         """Say that it does not, and drop what only the owner may show."""
         self.owner.labels(fleet).set(0)
         self.keys.remove_by_labels({"fleet": fleet})
         self.incidents_open.remove_by_labels({"fleet": fleet})
+        self.gate_shut.remove_by_labels({"fleet": fleet})
         self.scopes.forget(fleet)
         self._active_rows.forget(fleet)
         self._show_active()
@@ -120,11 +137,12 @@ class ObserverMetrics:
             self._dropped.labels(family).inc(series)
 
     def count_opened(self, incident: Incident) -> None:
-        """Count an incident that was opened just now, with its latency."""
-        labels = (incident.fleet, incident.channel, incident.severity)
-        self.incidents.labels(*labels).inc()
-        latency = incident.detected_at - incident.start
-        self.detection_latency.observe(max(0.0, latency))
+        """Count an incident that was opened just now, and a spike's latency."""
+        kind, channel, severity = incident.kind, incident.channel, incident.severity
+        self.incidents.labels(incident.fleet, kind, channel, severity).inc()
+        if kind is IncidentKind.SPIKE:  # a ticket may take days, and may do so
+            latency = incident.detected_at - incident.start
+            self.detection_latency.observe(max(0.0, latency))
 
     def set_incidents(
         self, fleet: str, incidents: Iterable[Incident], now: float
@@ -140,13 +158,17 @@ class ObserverMetrics:
         for severity in Severity:
             count = sum(one.severity is severity for one in alive)
             self.incidents_open.labels(fleet, severity).set(count)
-        rows: dict[Labels, float] = {
-            (fleet, one.scope.kind, one.scope.key, one.channel, one.severity): 1.0
-            for one in alive
-        }
+        shut = any(one.kind is IncidentKind.GATE for one in alive)
+        self.gate_shut.labels(fleet).set(shut)
+        rows = {_labels_of(fleet, one): 1.0 for one in alive}
         self._active_rows.update(fleet, rows, now)
         self._show_active()
 
     def _show_active(self) -> None:
         dropped = self.active.replace(self._active_rows.rows())
         self._dropped.labels(self.active.name).inc(dropped)
+
+
+def _labels_of(fleet: str, one: Incident) -> Labels:
+    scope = one.scope
+    return (fleet, scope.kind, scope.key, one.kind, one.channel, one.severity)
