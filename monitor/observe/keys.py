@@ -15,59 +15,54 @@ numbers, a key by one integer made of its kind and of one or two of them.
 
 from collections.abc import Sequence
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 
 from monitor.events import Cell, CellRows, Cells, Scope
-from monitor.observe.arrays import Array, Ints, State, idlest, widened
+from monitor.observe.arrays import NOWHERE, Array, Ints, State, idlest, roomy, widened
+from monitor.observe.kinds import (
+    CAMPAIGN,
+    CAMPAIGN_PROVIDER,
+    FIELDS,
+    FLEET,
+    IP,
+    IP_PROVIDER,
+    KINDS,
+    PAIRS,
+    PROVIDER,
+    SEGMENT,
+    TENANT,
+    code_of,
+    codes_of,
+    halves_of,
+    parts_of,
+    scope_of,
+)
 from monitor.observe.names import UNKNOWN, Names, labels_of
 
-#: Kinds of keys, parents first.
-KINDS = (
-    "fleet",
-    "provider",
-    "ip",
-    "campaign",
-    "tenant",
-    "segment",
-    "ip_provider",
-    "campaign_provider",
-)
-FLEET, PROVIDER, IP, CAMPAIGN, TENANT, SEGMENT, IP_PROVIDER, CAMPAIGN_PROVIDER = range(
-    len(KINDS)
-)
+__all__ = [
+    "CAMPAIGN",
+    "CAMPAIGN_PROVIDER",
+    "FIELDS",
+    "FLEET",
+    "IP",
+    "IP_PROVIDER",
+    "KINDS",
+    "NOWHERE",
+    "PAIRS",
+    "PROVIDER",
+    "SEGMENT",
+    "TENANT",
+    "Catalog",
+]
 
-#: Fields of a cell by short dimension name, in the order of ``Cell``.
-FIELDS = {
-    "provider": "provider",
-    "ip": "source_ip",
-    "campaign": "campaign",
-    "tenant": "tenant",
-    "segment": "segment",
-}
-
-#: The two halves of a pair: its own single kind; the other half is the provider.
-PAIRS = {IP_PROVIDER: IP, CAMPAIGN_PROVIDER: CAMPAIGN}
-
-#: Places to start with; they double as needed.
+#: Places to start with.
 FIRST_PLACES = 256
 
 #: Part of a full bound that one eviction frees, so that evictions stay rare.
 EVICTED_PART = 16
 
-NOWHERE = -1
-
-#: Bits of a key's integer: its provider's number, its own, its kind.
-_OWN_BIT, _KIND_BIT = 30, 60
-
-#: Column of a cell that holds a kind's own name; a pair has the provider's beside it.
-_OWN_COLUMN = {PROVIDER: 0, IP: 1, CAMPAIGN: 2, TENANT: 3, SEGMENT: 4}
-_OWN_COLUMN |= {pair: _OWN_COLUMN[single] for pair, single in PAIRS.items()}
-
-_OWN_FIELD = {kind: Cell._fields[column] for kind, column in _OWN_COLUMN.items()}
-
-#: A leaf on its way in: its label, the numbers of its names, the integers of its keys.
-_Row = tuple[bytes, list[int], list[int]]
 _ANONYMOUS = Cell("", "", "", "", "")
 
 
@@ -99,7 +94,6 @@ class Catalog:
         self._most_names = 2 * max_leaves
         self._leaf_of: dict[bytes, int] = {}
         self._key_of: dict[int, int] = {}
-        self._fresh: list[tuple[int, list[int]]] = []
         self._free_leaves: list[int] = []
         self._free_keys: list[int] = []
         self._gone_leaves: list[int] = []
@@ -126,7 +120,7 @@ class Catalog:
         """Place of the key of a scope, ``NOWHERE`` if it has none."""
         if scope.kind not in KINDS:
             return NOWHERE
-        return self.key_of(KINDS.index(scope.kind), *_halves(scope))
+        return self.key_of(KINDS.index(scope.kind), *halves_of(scope))
 
     def members(self, kind: int) -> Ints:
         """Places of the keys of a kind, ascending."""
@@ -157,15 +151,110 @@ class Catalog:
         return places
 
     def _seat_new(self, rows: Array, slot: int) -> list[int]:
-        places = []
-        arrivals = zip(
-            labels_of(rows), rows.tolist(), _codes(rows).tolist(), strict=True
-        )
-        for row in arrivals:
-            place = self._leaf_of.get(row[0])
-            places.append(self._admit(row, slot) if place is None else place)
-        self._write(slot)
-        return places
+        labels, codes = labels_of(rows), codes_of(rows)
+        mine = np.arange(len(labels))
+        if len(set(labels)) < len(labels):
+            mine = np.unique(np.array(labels), return_index=True)[1]
+            mine.sort()
+        mine = mine[: self._make_room_for_leaves(len(mine), slot)]
+        codes = codes[mine]
+        wanted = dict.fromkeys(codes[codes >= 0].tolist())
+        new = [code for code in wanted if code not in self._key_of]
+        old = [self._key_of[code] for code in wanted if code in self._key_of]
+        self._note_keys(np.array(old, int), slot)
+        room = self._make_room_for_keys(len(new), slot)
+        self.overflow += max(0, len(new) - room)
+        self._admit_keys(new[:room], slot)
+        self._admit_leaves([labels[row] for row in mine], rows[mine], codes, slot)
+        places = [self._leaf_of.get(label, NOWHERE) for label in labels]
+        self.overflow += places.count(NOWHERE)
+        return [max(place, 0) for place in places]
+
+    def _make_room_for_leaves(self, number: int, slot: int) -> int:
+        """Free the leaves idle longest if there are too many, none that is as fresh as
+        ``slot``; returns how many may come.
+        """
+        excess = self.leaves + number - self._max_leaves
+        if excess > 0:
+            idle = idlest(
+                self.leaf_seen[: len(self.cells)],
+                np.array([cell is not None for cell in self.cells]),
+                max(excess, self._max_leaves // EVICTED_PART),
+                slot,
+            )
+            for place in idle.tolist():
+                self._drop_leaf(place)
+        return self._max_leaves - self.leaves
+
+    def _make_room_for_keys(self, number: int, slot: int) -> int:
+        """The same for keys."""
+        excess = self.keys + number - self._max_keys
+        if excess > 0:
+            self._evict_keys(max(excess, self._max_keys // EVICTED_PART), slot)
+        return self._max_keys - self.keys
+
+    def _admit_keys(self, codes: list[int], slot: int) -> None:
+        """Make places for new keys at once; there is room for all."""
+        if not codes:
+            return
+        places = _places(len(codes), self._free_keys, self.scopes)
+        if len(self.scopes) > len(self.key_seen):
+            self._widen_keys(roomy(len(self.scopes)))
+        self._key_of.update(zip(codes, places, strict=True))
+        kinds, owns, providers = parts_of(np.array(codes))
+        text = self._names.text
+        for place, kind, own, provider in zip(
+            places, kinds.tolist(), owns.tolist(), providers.tolist(), strict=True
+        ):
+            self.scopes[place] = scope_of(kind, text[own], text[provider])
+        self.key_kind[places] = kinds
+        self.key_seen[places] = slot
+        self.key_parts[places] = self._parts(kinds, owns, providers)
+        for kind in np.unique(kinds).tolist():
+            self._members.pop(kind, None)
+        self._new_keys += places
+        self.admitted += len(codes)
+
+    def _parts(self, kinds: Ints, owns: Ints, providers: Ints) -> Array:
+        """Places of the two halves of pairs; ``NOWHERE`` for keys of other kinds."""
+        parts = np.full((len(kinds), 2), NOWHERE)
+        for pair, single in PAIRS.items():
+            mine = np.flatnonzero(kinds == pair)
+            halves = (single, owns[mine]), (PROVIDER, providers[mine])
+            for half, (kind, numbers) in enumerate(halves):
+                codes = code_of(kind, numbers).tolist()
+                parts[mine, half] = [self._key_of.get(code, NOWHERE) for code in codes]
+        return parts
+
+    def _admit_leaves(
+        self, fresh: list[bytes], rows: Array, codes: Ints, slot: int
+    ) -> None:
+        """Make places for new leaves at once; there is room, and their keys have some.
+
+        Args:
+            fresh: their labels, each once.
+            rows: numbers of their names.
+            codes: the integers of their keys.
+            slot: in which they live.
+        """
+        if not fresh:
+            return
+        places = _places(len(fresh), self._free_leaves, self.cells)
+        if len(self.cells) > len(self.leaf_seen):
+            capacity = roomy(len(self.cells))
+            self.leaf_seen = widened(self.leaf_seen, capacity)
+            self.leaf_keys = widened(self.leaf_keys, capacity)
+        text = self._names.text.__getitem__
+        columns = [map(text, column) for column in rows.T.tolist()]
+        cells = map(Cell._make, zip(*columns, strict=True))
+        for place, cell in zip(places, cells, strict=True):
+            self.cells[place] = cell
+        self._leaf_of.update(zip(fresh, places, strict=True))
+        keys = map(self._key_of.get, codes.ravel().tolist(), repeat(NOWHERE))
+        found = np.fromiter(keys, np.int32, codes.size)
+        self.leaf_keys[places] = found.reshape(codes.shape)
+        self.leaf_seen[places] = 0  # of who had the place before
+        self._note(np.array(places), slot)
 
     def take_gone(self) -> tuple[Ints, Ints]:
         """Places of leaves and keys that were evicted since the last call.
@@ -225,7 +314,7 @@ class Catalog:
         self._key_of = {}
         for place, scope in enumerate(self.scopes):
             if scope is not None:
-                own, provider = _halves(scope)
+                own, provider = halves_of(scope)
                 self._names.numbers([own, provider])
                 code = self._code_of(int(self.key_kind[place]), own, provider)
                 self._key_of[code] = place
@@ -236,7 +325,7 @@ class Catalog:
         numbers = self._names.find(own), self._names.find(provider)
         if numbers[0] is None or numbers[1] is None:
             return NOWHERE
-        return (kind << _KIND_BIT) + (numbers[0] << _OWN_BIT) + numbers[1]
+        return code_of(kind, numbers[0], numbers[1])
 
     def _note(self, leaves: Ints, slot: int) -> None:
         """Note that leaves and their keys live."""
@@ -247,62 +336,6 @@ class Catalog:
     def _note_keys(self, keys: Ints, slot: int) -> None:
         self.key_seen[keys] = np.maximum(self.key_seen[keys], slot)
 
-    def _write(self, slot: int) -> None:
-        """Enter the leaves that were admitted since the last call."""
-        if self._fresh:
-            places = np.array([place for place, _ in self._fresh])
-            self.leaf_keys[places] = [keys for _, keys in self._fresh]
-            self._fresh = []
-            self._note(places, slot)
-
-    def _admit(self, row: _Row, slot: int) -> int:
-        if self.leaves >= self._max_leaves and not self._evict_leaves(slot):
-            self.overflow += 1
-            return 0
-        label, numbers, codes = row
-        keys = [self._key_of.get(code, NOWHERE) for code in codes]
-        for kind, code in enumerate(codes):
-            if keys[kind] < 0 <= code:  # a dimension that is not known has no key
-                keys[kind] = self._admit_key(kind, row, keys, slot)
-        place = self._free_leaves.pop() if self._free_leaves else len(self.cells)
-        if place == len(self.cells):
-            self.cells.append(None)
-            if place == len(self.leaf_seen):
-                self.leaf_seen = widened(self.leaf_seen, 2 * place)
-                self.leaf_keys = widened(self.leaf_keys, 2 * place)
-        text = self._names.text
-        self.cells[place] = Cell(*[text[number] for number in numbers])
-        self._leaf_of[label] = place
-        self.leaf_seen[place] = slot
-        self._fresh.append((place, keys))
-        return place
-
-    def _admit_key(self, kind: int, row: _Row, others: list[int], slot: int) -> int:
-        """Make a place for the key of a kind of a leaf that has some others already."""
-        if self.keys >= self._max_keys:
-            self._write(slot)
-            self._note_keys(np.array([key for key in others if key >= 0], int), slot)
-            if not self._evict_keys(slot):
-                self.overflow += 1
-                return NOWHERE
-        place = self._free_keys.pop() if self._free_keys else len(self.scopes)
-        if place == len(self.scopes):
-            self.scopes.append(None)
-            if place == len(self.key_seen):
-                self._widen_keys(2 * place)
-        _, numbers, codes = row
-        text = self._names.text
-        self.scopes[place] = _scope(kind, [text[number] for number in numbers])
-        self._key_of[codes[kind]] = place
-        self.key_kind[place] = kind
-        self.key_seen[place] = slot
-        parts = (others[PAIRS[kind]], others[PROVIDER]) if kind in PAIRS else NOWHERE
-        self.key_parts[place] = parts
-        self._members.pop(kind, None)
-        self._new_keys.append(place)
-        self.admitted += 1
-        return place
-
     def _widen_keys(self, capacity: int) -> None:
         self.key_seen = widened(self.key_seen, capacity)
         self.key_parts = widened(self.key_parts, capacity)
@@ -310,35 +343,17 @@ class Catalog:
         self.key_kind = widened(self.key_kind, capacity)
         self.key_kind[have:] = NOWHERE
 
-    def _evict_leaves(self, slot: int) -> bool:
-        """Free the leaves idle longest, none that is as fresh as ``slot``."""
-        self._write(slot)
-        idle = idlest(
-            self.leaf_seen[: len(self.cells)],
-            np.array([cell is not None for cell in self.cells]),
-            self._max_leaves // EVICTED_PART,
-            slot,
-        )
-        for place in idle:
-            self._drop_leaf(int(place))
-        return len(idle) > 0
-
-    def _evict_keys(self, slot: int) -> bool:
+    def _evict_keys(self, most: int, slot: int) -> None:
         kinds = self.key_kind[: len(self.scopes)]
-        idle = idlest(
-            self.key_seen[: len(self.scopes)],
-            kinds > FLEET,
-            self._max_keys // EVICTED_PART,
-            slot,
-        )
+        seen = self.key_seen[: len(self.scopes)]
         gone = np.zeros(len(self.key_kind) + 1, bool)  # the last place is NOWHERE's
-        gone[idle] = True
+        gone[idlest(seen, kinds > FLEET, most, slot)] = True
         gone[: len(self.key_parts)] |= gone[self.key_parts].any(axis=1)
-        for leaf in np.flatnonzero(gone[self.leaf_keys].any(axis=1)):
-            self._drop_leaf(int(leaf))
-        for place in np.flatnonzero(gone):
-            self._drop_key(int(place))
-        return len(idle) > 0
+        leaves = self.leaf_keys[: len(self.cells)]
+        for leaf in np.flatnonzero(gone[leaves].any(axis=1)).tolist():
+            self._drop_leaf(leaf)
+        for place in np.flatnonzero(gone).tolist():
+            self._drop_key(place)
 
     def _drop_leaf(self, place: int) -> None:
         cell = self.cells[place]
@@ -355,7 +370,7 @@ class Catalog:
         scope = self.scopes[place]
         assert scope is not None
         kind = int(self.key_kind[place])
-        del self._key_of[self._code_of(kind, *_halves(scope))]
+        del self._key_of[self._code_of(kind, *halves_of(scope))]
         self.scopes[place] = None
         self.key_kind[place] = NOWHERE
         self.key_parts[place] = NOWHERE
@@ -365,33 +380,9 @@ class Catalog:
         self.evicted_keys += 1
 
 
-def _codes(rows: Array) -> Ints:
-    """The integers of all keys of cells, ``[cells, kinds]``; ``NOWHERE`` for none."""
-    codes = np.zeros((len(rows), len(KINDS)), np.int64)
-    providers = rows[:, _OWN_COLUMN[PROVIDER]].astype(np.int64)
-    for kind, column in _OWN_COLUMN.items():
-        own = rows[:, column].astype(np.int64)
-        known = own != UNKNOWN
-        code = (kind << _KIND_BIT) + (own << _OWN_BIT)
-        if kind in PAIRS:
-            known &= providers != UNKNOWN
-            code += providers
-        codes[:, kind] = np.where(known, code, NOWHERE)
-    return codes
-
-
-def _halves(scope: Scope) -> tuple[str, str]:
-    """A scope's own name and its provider's, if it is a pair."""
-    values = [value for value in scope.values if value is not None]
-    own, provider = [*values, "", ""][:2]
-    return own, provider
-
-
-def _scope(kind: int, cell: Sequence[str]) -> Scope:
-    if kind == FLEET:
-        return Scope()
-    own = cell[_OWN_COLUMN[kind]]
-    fields = {_OWN_FIELD[kind]: own}
-    if kind in PAIRS:
-        fields["provider"] = cell[_OWN_COLUMN[PROVIDER]]
-    return Scope(**fields)
+def _places(number: int, free: list[int], taken: list[Any]) -> list[int]:
+    """So many places: free ones, the last first, then new ones at the end."""
+    reused = [free.pop() for _ in range(min(number, len(free)))]
+    have, new = len(taken), number - len(reused)
+    taken += [None] * new
+    return [*reused, *range(have, have + new)]

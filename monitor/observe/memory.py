@@ -6,7 +6,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from monitor.events import Cell, CountDelta, Scope
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State, roll_up, widened
+from monitor.observe.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    State,
+    roll_up,
+    roomy,
+    widened,
+)
 from monitor.observe.baseline import Baseline
 from monitor.observe.channels import WIDTH, split
 from monitor.observe.dispersion import BLOCK_SECONDS, Dispersion
@@ -213,8 +222,9 @@ class Memory:
             self.leaves.forget(leaves)
         if len(keys):
             self._forget(keys[keys < self.capacity])
-        while len(self.catalog.scopes) > self.capacity:
-            self._resize(2 * self.capacity)
+        places = len(self.catalog.scopes)
+        if places > self.capacity:
+            self._resize(roomy(places))
 
     def _forget(self, keys: Ints) -> None:
         self.warm[keys] = False

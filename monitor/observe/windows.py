@@ -121,14 +121,18 @@ class Windows:
         state: State = {}
         for number, ring in enumerate(self._rings):
             state[f"stamp{number}"] = ring.stamp
-            full = [widened(sums[:size], size) for sums in ring.sums]
-            state[f"sums{number}"] = np.array(full)
+            used = np.flatnonzero(ring.stamp >= 0)
+            held = np.zeros((len(used), size, len(COLUMNS)), np.uint32)
+            state[f"sums{number}"] = held
+            for row, at in zip(held, used, strict=True):
+                sums = ring.sums[at][:size]
+                row[: len(sums)] = sums
         return state
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         for number, ring in enumerate(self._rings):
             ring.stamp[:] = state[f"stamp{number}"]
-            for row in np.flatnonzero(ring.stamp >= 0):
-                saved = state[f"sums{number}"][row]
+            held = np.flatnonzero(ring.stamp >= 0)
+            for row, saved in zip(held, state[f"sums{number}"], strict=True):
                 ring.sums[row] = widened(saved, self._capacity)

@@ -22,8 +22,10 @@ from aiokafka import (
 from monitor.counting import LOUD_REFUSALS
 from monitor.errors import MonitorError
 from monitor.events import Directive
+from monitor.observe import Health
 from monitor.pipeline import FleetMind, FleetPolicy, Outflow
 from monitor.service import clock
+from monitor.service.backlog import Backlog, Lags
 from monitor.service.codecs import (
     CountsRecord,
     DecodeError,
@@ -72,6 +74,8 @@ class FleetOwner:
         self._report = report
         self._number = 0
         self._waiting = Longest()
+        self._backlog = Backlog({})
+        self._lags = Lags()
 
     async def run(self, producer: AIOKafkaProducer) -> None:
         """Take over, then read, decide and write until cancelled."""
@@ -97,16 +101,13 @@ class FleetOwner:
         epoch = max([*epochs, snapshot.epoch if snapshot else 0]) + 1
         mind = FleetMind(self.fleet, self._policy, epoch, held)
         offsets = self._restore(mind, snapshot, held)
-        partitions = [
-            *await partitions_of(reader, self._names.counts),
-            TopicPartition(
-                self._names.commands,
-                partition_of(self.fleet, self._settings.topics.commands_partitions),
-            ),
-        ]
+        counts = await partitions_of(reader, self._names.counts)
+        partition = partition_of(self.fleet, self._settings.topics.commands_partitions)
+        partitions = [*counts, TopicPartition(self._names.commands, partition)]
         reader.assign(partitions)
         for tp in partitions:
             reader.seek(tp, offsets.get(f"{tp.topic}/{tp.partition}", 0))
+        self._backlog = Backlog(await reader.end_offsets(counts))
         log.info("owning", fleet=self.fleet, epoch=epoch, restored=bool(offsets))
         return mind, epoch
 
@@ -165,7 +166,7 @@ class FleetOwner:
             if clock.monotonic() >= next_tick:
                 next_tick = clock.monotonic() + TICK_SECONDS
                 await self._merge_waiting(mind)
-                await self._tick(mind, outbox)
+                await self._tick(mind, outbox, await self._health(reader))
             if clock.monotonic() >= next_snapshot:
                 await self._merge_waiting(mind)
                 await self._snapshot(producer, reader, mind, epoch)
@@ -173,9 +174,14 @@ class FleetOwner:
                     clock.monotonic() + self._settings.observe.snapshot_seconds
                 )
 
-    async def _tick(self, mind: FleetMind, outbox: Outbox) -> None:
+    async def _health(self, reader: AIOKafkaConsumer) -> Health:
+        """Of what is merged by now; all that was read is."""
+        recovering = await self._backlog.is_left(reader)
+        return Health(self._lags.worst(clock.monotonic()), recovering)
+
+    async def _tick(self, mind: FleetMind, outbox: Outbox, health: Health) -> None:
         started = clock.monotonic()
-        outflow = mind.tick(clock.now())
+        outflow = mind.tick(clock.now(), health)
         await self._say(outflow, outbox)
         self._report.ticked(mind, outflow, clock.monotonic() - started)
 
@@ -221,6 +227,7 @@ class FleetOwner:
             return
         if counts.prefix.fleet == self.fleet:
             self._waiting.add(counts)
+            self._lags.note(counts.prefix, clock.monotonic())
 
     async def _merge_waiting(self, mind: FleetMind) -> None:
         """Merge the longest of what has come; the others are prefixes of those."""

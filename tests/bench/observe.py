@@ -37,12 +37,13 @@ ROUNDS = 7
 #: Failures of these only, as in a fleet that is well.
 FAILING = (Channel.HARD, Channel.BLOCK, Channel.DEFERRAL)
 
-#: Bounds, and the yardstick that they are for, nanoseconds an element.
+#: Bounds, and the yardstick that they are for, nanoseconds an element: the least of
+#: hundreds of readings on the two shared cores that the bounds were met or missed on.
 MOST_NS_A_KEY_UPDATE = 60.0
 MOST_RULE_BYTES = 250.0
 MOST_KEY_BYTES = 1_500.0
 MOST_TICK_SECONDS = 0.250
-QUIET_NS = 0.45
+QUIET_NS = 0.42
 
 
 def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
@@ -180,7 +181,14 @@ def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
 
 def _rule_bytes(name: str) -> float:
     rule = DETECTORS[name](ObservePolicy(), 1_000)
-    return sum(array.nbytes for array in rule.state(1_000).values()) / 1_000 / WIDTH
+    return _array_bytes(rule) / 1_000 / WIDTH
+
+
+def _array_bytes(held: object) -> int:
+    """Bytes of all arrays in an object, however deep."""
+    if isinstance(held, np.ndarray):
+        return held.nbytes
+    return sum(map(_array_bytes, getattr(held, "__dict__", {}).values()))
 
 
 def _resident_bytes() -> int:

@@ -147,3 +147,36 @@ def test_what_was_saved_comes_back() -> None:
 @pytest.mark.parametrize("scope", [Scope(provider="x"), Scope(tenant="t", segment="s")])
 def test_a_scope_without_a_place_is_nowhere(scope: Scope) -> None:
     assert catalog().place_of(scope) == NOWHERE
+
+
+@given(st.lists(CELLS, max_size=12), st.lists(CELLS, max_size=12))
+def test_leaves_come_to_the_same_places_at_once_or_one_by_one(
+    some: list[Cell], others: list[Cell]
+) -> None:
+    at_once, one_by_one = catalog(), catalog()
+    places = [*at_once.seat(some, 3), *at_once.seat(others, 4)]
+    singly = [
+        one_by_one.seat([cell], slot)[0]
+        for slot, cells in ((3, some), (4, others))
+        for cell in cells
+    ]
+    assert places == singly
+    assert at_once.scopes == one_by_one.scopes
+    assert at_once.cells == one_by_one.cells
+    assert (at_once.leaf_keys[places] == one_by_one.leaf_keys[singly]).all()
+    assert at_once.take_new().tolist() == one_by_one.take_new().tolist()
+    mine, theirs = at_once.state(), one_by_one.state()
+    assert all((mine[name] == theirs[name]).all() for name in mine)
+
+
+def test_what_comes_at_once_and_is_too_much_shares_the_nameless_leaf() -> None:
+    keys = catalog(max_leaves=32)
+    keys.seat([cell(number) for number in range(20)], slot=1)
+    places = keys.seat([cell(number) for number in range(20, 60)], slot=2)
+    assert keys.leaves == 32
+    assert keys.evicted_leaves == 20
+    assert np.count_nonzero(places == 0) == 40 - 31  # the nameless leaf stays
+    assert keys.overflow == 40 - 31
+    assert len(np.unique(places)) == 32
+    named = [keys.cells[place] for place in places if place]
+    assert named == [cell(number) for number in range(20, 20 + 31)]

@@ -157,15 +157,23 @@ class Scan:
         self.reset(keys, np.ones(WIDTH, bool))
 
     def state(self, size: int) -> State:
-        """What a snapshot needs of the first ``size`` places."""
-        return {"sums": self._sums[..., :size], "start": self._start[..., :size]}
+        """What a snapshot needs of the first ``size`` places: windows that are open."""
+        channels, places = np.nonzero(self._alive[:, :size])
+        return {
+            "channels": channels.astype(np.int8),
+            "places": places.astype(np.int32),
+            "sums": self._sums[channels, ..., places],
+            "start": self._start[channels, :, places],
+        }
 
     def load(self, state: State) -> None:
-        """Take back what ``state`` gave."""
-        size = state["sums"].shape[-1]
-        self._sums[..., :size] = state["sums"]
-        self._start[..., :size] = state["start"]
-        self._alive = np.any(self._sums[:, FAILED] > 0, axis=1)
+        """Take back what ``state`` gave; of an older snapshot there may be nothing."""
+        if "places" not in state:
+            return
+        channels, places = state["channels"], state["places"]
+        self._sums[channels, ..., places] = state["sums"]
+        self._start[channels, :, places] = state["start"]
+        self._alive[channels, places] = True
 
 
 def _put(planes: Array, places: Ints, values: Array) -> None:
