@@ -3,34 +3,14 @@
 from functools import cache
 
 from monitor.events import (
+    BLOCK_REASONS,
     COLUMNS,
+    CONFIG_REASONS,
     BounceClass,
     Channel,
     Outcome,
     Reason,
     Verdict,
-)
-
-#: Faults of our own set-up: one is already news, so they have a channel of their own.
-CONFIG_REASONS = frozenset(
-    {
-        Reason.AUTH_FAILED,
-        Reason.RDNS_MISSING,
-        Reason.SENDER_REJECTED,
-        Reason.RFC_VIOLATION,
-    }
-)
-
-#: Refused for reputation, content or policy. A receiver may say so with a 4xx as well,
-#: so these count as blocks in deferrals too.
-BLOCK_REASONS = frozenset(
-    {
-        Reason.IP_REPUTATION,
-        Reason.DOMAIN_REPUTATION,
-        Reason.SPAM_CONTENT,
-        Reason.CONTENT_SECURITY,
-        Reason.POLICY,
-    }
 )
 
 _COLUMN = {name: index for index, name in enumerate(COLUMNS)}

@@ -6,7 +6,9 @@ readers ignore unknown fields.
 """
 
 from monitor.events.counts import (
+    BLOCK_REASONS,
     COLUMNS,
+    CONFIG_REASONS,
     SCOPE_DIMENSIONS,
     Cell,
     CellRows,
@@ -19,6 +21,7 @@ from monitor.events.counts import (
     ReasonCount,
     Scope,
     Tally,
+    feeds,
 )
 from monitor.events.decisions import (
     Action,
@@ -44,7 +47,9 @@ from monitor.events.delivery import (
 )
 
 __all__ = [
+    "BLOCK_REASONS",
     "COLUMNS",
+    "CONFIG_REASONS",
     "SCOPE_DIMENSIONS",
     "Action",
     "Advice",
@@ -75,4 +80,5 @@ __all__ = [
     "Stage",
     "Tally",
     "Verdict",
+    "feeds",
 ]

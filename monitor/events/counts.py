@@ -26,6 +26,46 @@ class Channel(StrEnum):
     BOUNCE = "bounce"
 
 
+#: Faults of our own set-up: one is already news, so they have a channel of their own.
+CONFIG_REASONS = frozenset(
+    {
+        Reason.AUTH_FAILED,
+        Reason.RDNS_MISSING,
+        Reason.SENDER_REJECTED,
+        Reason.RFC_VIOLATION,
+    }
+)
+
+#: Refused for reputation, content or policy. A receiver may say so with a 4xx as well,
+#: so these count as blocks in deferrals too.
+BLOCK_REASONS = frozenset(
+    {
+        Reason.IP_REPUTATION,
+        Reason.DOMAIN_REPUTATION,
+        Reason.SPAM_CONTENT,
+        Reason.CONTENT_SECURITY,
+        Reason.POLICY,
+    }
+)
+
+
+def feeds(reason: Reason, channel: Channel) -> bool:
+    """True if replies with this reason may count in the channel.
+
+    >>> feeds(Reason.IP_REPUTATION, Channel.BLOCK), feeds(Reason.POLICY, Channel.HARD)
+    (True, False)
+    """
+    match channel:
+        case Channel.CONFIG:
+            return reason in CONFIG_REASONS
+        case Channel.BLOCK:
+            return reason in BLOCK_REASONS or reason is Reason.THROTTLED
+        case Channel.HARD | Channel.TECHNICAL:
+            return reason not in CONFIG_REASONS | BLOCK_REASONS
+        case _:
+            return True
+
+
 #: Columns of every count matrix: two denominators, then one numerator a channel.
 COLUMNS: tuple[str, ...] = (
     "attempts",

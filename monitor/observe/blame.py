@@ -43,8 +43,9 @@ COMBINATIONS: tuple[tuple[int, ...], ...] = (
 #: More causes at once than this are one cause that the dimensions do not name.
 MOST_CAUSES = 3
 
-#: Evidence in nats, prices paid, below which a cause is not worth naming.
-LEAST_GAIN = 8.0
+#: Evidence in nats, prices paid, below which a cause is not worth naming. The search
+#: only says what an alarm is about; that there is something, a detector has said.
+LEAST_GAIN = 3.0
 
 #: Price of one dimension, and of a cause: what a parameter costs in such searches.
 DIMENSION_PRICE, CAUSE_PRICE = 2.0, 1.0

@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.events import SCOPE_DIMENSIONS, Channel, Incident, ReasonCount, Scope
+from monitor.events import (
+    SCOPE_DIMENSIONS,
+    Channel,
+    Incident,
+    ReasonCount,
+    Scope,
+    Severity,
+)
 from monitor.observe.arrays import Array, Bools, Floats, Ints
 from monitor.observe.case import Case, Writer
 from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH
 from monitor.observe.inquiry import Finding
 from monitor.observe.keys import FLEET, KINDS, Catalog
+from monitor.observe.recent import Reasons
+from monitor.observe.survey import SlotCounts
 
 #: Most open cases. More causes at once than this are one that we cannot name; further
 #: ones are refused and counted.
@@ -96,6 +105,8 @@ class Book:
         for case in self.open:
             if not covers(case.scope, finding.scope):
                 continue
+            if case.standing and finding.detector != case.detector:
+                continue
             if case.scope == finding.scope and finding.channel is case.channel:
                 return case
             follows = finding.channel in FOLLOWERS or case.channel is Channel.BOUNCE
@@ -119,6 +130,15 @@ class Book:
         case.channels = list(dict.fromkeys([*case.channels, *finding.channels]))
         case.recovery.restart(now)
         self._count(case, finding)
+
+    def narrow(self, case: Case, scope: Scope, counts: Sequence[SlotCounts]) -> None:
+        """Only a part of what a case was named for is bad: name that."""
+        case.scope, case.changed = scope, True
+        case.tried = case.failed = 0.0
+        case.slots, case.reasons = {}, Reasons()
+        for slot in counts:
+            tried, failed = slot.tried[case.column], slot.failed[case.column]
+            case.count(slot.slot, tried, failed, self._writer.keep)
 
     def _count(self, case: Case, finding: Finding) -> None:
         column = CHANNELS.index(finding.channel)
@@ -144,10 +164,30 @@ class Book:
             and not case.accepted
         ]
 
-    def explained(self, keys: Array, catalog: Catalog) -> Bools:
-        """For rows of leaf keys, the channels that open cases explain."""
+    @property
+    def standing(self) -> list[Case]:
+        """Open tickets of limits that are always exceeded."""
+        return [
+            case
+            for case in self.open
+            if case.standing and case.severity is Severity.TICKET
+        ]
+
+    def explained(
+        self, keys: Array, catalog: Catalog, to_limits: bool = False
+    ) -> Bools:
+        """For rows of leaf keys, the channels that open cases explain.
+
+        Args:
+            keys: rows of leaf keys.
+            catalog: the keys.
+            to_limits: what stands above a limit explains nothing but that.
+        """
         explained = np.zeros((len(keys), WIDTH), bool)
+        standing = [] if to_limits else [id(case) for case in self.standing]
         for case in self.open:
+            if id(case) in standing:
+                continue
             mine = inside(case.scope, keys, catalog)
             explained |= mine[:, None] & np.isin(CHANNELS, case.channels)
         return explained

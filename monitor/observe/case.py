@@ -12,6 +12,7 @@ from monitor.events import (
     ReasonCount,
     Scope,
     Severity,
+    feeds,
 )
 from monitor.observe.channels import CHANNELS
 from monitor.observe.inquiry import Finding
@@ -35,6 +36,11 @@ PAGE_FAILURES = 20.0
 PAGE_LIFT = 5.0
 PAGE_HARM = 60.0
 
+#: A ticket of the limit rule that is still open after so long is how its scope always
+#: is: from then on a spike on top of it is another incident.
+STANDING_SECONDS = 1_800.0
+LIMIT = "limit"
+
 #: Digits of an id: 64 bits.
 ID_DIGITS = 16
 
@@ -57,6 +63,7 @@ class Case(msgspec.Struct):
         not_affected: sibling scopes that looked normal.
         recovery: the test of whether it is over.
         accepted: a person takes it for the new normal.
+        standing: it is above a limit as ever, so it explains no more than that.
         slots: attempts and failures of the newest slots.
     """
 
@@ -77,6 +84,7 @@ class Case(msgspec.Struct):
     written_at: float = 0.0
     looked_around: bool = False
     accepted: bool = False
+    standing: bool = False
     changed: bool = True
     tried: float = 0.0
     failed: float = 0.0
@@ -92,6 +100,11 @@ class Case(msgspec.Struct):
     def is_open(self) -> bool:
         """True until it is closed; a recovering one is still open."""
         return self.state is not IncidentState.CLOSED
+
+    def stands(self, now: float) -> bool:
+        """True for a limit's ticket so old that it is how its scope always is."""
+        old = self.is_open and now - self.detected_at >= STANDING_SECONDS
+        return old and self.detector == LIMIT and self.severity is Severity.TICKET
 
     def count(self, slot: int, tried: float, failed: float, keep: int) -> None:
         """Add counts of one slot; only the ``keep`` newest slots make the rate now."""
@@ -114,7 +127,8 @@ class Case(msgspec.Struct):
     def note_reasons(self, reasons: Iterable[ReasonCount]) -> None:
         """Count those reasons that may be about it."""
         for reason in reasons:
-            if concerns(self.scope, reason):
+            fits = feeds(reason.reason, self.channel)
+            if fits and concerns(self.scope, reason):
                 self.reasons.add(reason.reason, reason.count, reason.sample)
 
     def move(self, now: float) -> None:
@@ -138,8 +152,14 @@ class Case(msgspec.Struct):
         """The same cause again, within the hour."""
         self.state, self.closed_at, self.changed = IncidentState.OPEN, None, True
         self.channels = list(dict.fromkeys([*self.channels, *finding.channels]))
-        self.recovery.restart(now)
-        self.recovery.last_attempt = now
+        self.start, self.detected_at = finding.start, now
+        self.standing = False
+        self.baseline, self.share = finding.baseline, finding.share
+        self.not_affected, self.looked_around = finding.not_affected, False
+        # Of its first life nothing counts any more but its severity.
+        self.tried = self.failed = 0.0
+        self.slots, self.reasons = {}, Reasons()
+        self.recovery = Recovery(finding.good, finding.good, now, now)
 
     def judge(self, low: float, a_minute: float, limit: Limit | None) -> None:
         """Raise the severity if need be; it never falls while the incident lives.

@@ -2,9 +2,9 @@
 
 The variance of failures is taken for ``phi * mu + cv2 * mu**2``: ``phi`` says that
 failures come in clumps, ``cv2`` that the rate itself breathes. Both are estimated from
-squared errors against the baseline, robust against single wild blocks, shrunk to a
-prior, and never from a key whose baseline is still poor: its error would be taken for
-breathing and blind the key for a day.
+squared errors against the baseline, robust against single wild blocks, shrunk to what
+the channel's keys have in common, and never from a key whose baseline is still poor:
+its error would be taken for breathing and blind the key for a day.
 """
 
 import numpy as np
@@ -18,6 +18,10 @@ CV_PRIOR, CV_LEAST, CV_MOST = 0.12, 0.05, 1.0
 #: What the priors weigh: squared, and plain, expected failures. With less, a key of
 #: three failures a minute would mistake the luck of its first half hour for breathing.
 CV_WEIGHT, PHI_WEIGHT = 400.0, 50.0
+
+#: What a channel's keys have in common becomes its prior, if it is more than the one
+#: above: the median of so many keys that have so much weight of their own.
+FEWEST_TOLD, CV_TOLD, PHI_TOLD = 5, 50.0, 20.0
 
 #: Squared errors count up to so many variances, so that one spike does not deafen.
 MOST_VARIANCES, MOST_VARIANCES_IN_BLOCK = 16.0, 12.0
@@ -109,8 +113,10 @@ class Dispersion:
         counted *= np.exp(-span / MEMORY_SECONDS)
         counted += moved
         errors, weights, clumps, looks = counted
-        rough = np.maximum(errors, 0.0) + CV_WEIGHT * CV_PRIOR**2
-        clumpy = np.maximum(clumps, 0.0) + PHI_WEIGHT
+        rough = np.maximum(errors, 0.0)
+        rough += CV_WEIGHT * _common(errors, weights, CV_TOLD, CV_PRIOR**2)
+        clumpy = np.maximum(clumps, 0.0)
+        clumpy += PHI_WEIGHT * _common(clumps, looks, PHI_TOLD, 1.0)
         self._all[_CV2] = np.clip(
             rough / (weights + CV_WEIGHT), CV_LEAST**2, CV_MOST**2
         )
@@ -152,3 +158,14 @@ class Dispersion:
         self._block_ends = None if np.isnan(ends) else ends
         saved = state["all"]
         self._all[:, : saved.shape[1]] = saved
+
+
+def _common(errors: Array, weights: Array, told: float, least: float) -> Floats:
+    """Of each channel, what half of the keys that can tell are above."""
+    common = np.full(WIDTH, least)
+    for channel in range(WIDTH):
+        mine = np.flatnonzero(weights[:, channel] >= told)
+        if len(mine) >= FEWEST_TOLD:
+            own = errors[mine, channel] / weights[mine, channel]
+            common[channel] = max(least, float(np.median(own)))
+    return common

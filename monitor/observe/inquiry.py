@@ -23,6 +23,10 @@ NAMING_PART = 0.5
 #: Part of the named channel's excess that shows a twin counts the same replies.
 TWIN_PART = 0.25
 
+#: Evidence against the key itself, if nothing stands out among its leaves. A shift of
+#: mix brings none: what the leaves expect moves with it.
+OWN_GAIN = 8.0
+
 #: Below a limit by this part is when a key is good again, so that one that dances on
 #: its limit does not open and close all day.
 BELOW_LIMIT = 0.8
@@ -53,7 +57,8 @@ class Suspicion(NamedTuple):
     """What a detector says of a channel.
 
     ``key`` is the place of the key with the best evidence, ``start`` the onset by it;
-    ``ceiling`` is the detector's, for all channels.
+    ``ceiling`` is the detector's, for all channels; ``cv`` is how far the key's rate
+    breathes.
     """
 
     detector: str
@@ -61,6 +66,7 @@ class Suspicion(NamedTuple):
     key: int
     start: float
     ceiling: Floats
+    cv: float = CV
 
 
 class Inquiry:
@@ -88,8 +94,8 @@ class Inquiry:
             survey.codes[here], survey.failed[here, column], allowed[here, column]
         )
         absolute = np.isfinite(suspicion.ceiling[column])
-        causes = search(leaves, 0.0 if absolute else CV)
-        if not causes and absolute:
+        causes = search(leaves, 0.0 if absolute else max(CV, suspicion.cv))
+        if not causes:
             causes = self._own(suspicion, leaves, here)
         return [
             self._finding(suspicion, here[cause.leaves], allowed, cause)
@@ -105,13 +111,20 @@ class Inquiry:
         return allowed
 
     def _own(self, suspicion: Suspicion, leaves: Leaves, here: Ints) -> list[Cause]:
-        """The key itself as the cause: a limit is exceeded by whom it is exceeded."""
+        """The key itself as the cause: a limit is exceeded by whom it is exceeded, and
+        a small lift of one key may be plain to its detector only.
+        """
         kind = int(self._catalog.key_kind[suspicion.key])
         mine = self._survey.leaf_keys[here, kind] == suspicion.key
         if not mine.any():
             return []
         expected = max(float(leaves.expected[mine].sum()), 1e-9)
-        ratio = max(float(leaves.failed[mine].sum()) / expected, 1.0)
+        failed = float(leaves.failed[mine].sum())
+        ratio = max(failed / expected, 1.0)
+        gain = failed * np.log(ratio) - (ratio - 1.0) * expected
+        absolute = np.isfinite(suspicion.ceiling).any()
+        if gain < OWN_GAIN and not absolute:
+            return []
         names = [] if kind == FLEET else KINDS[kind].split("_")
         dimensions = tuple(DIMENSIONS.index(name) for name in names)
         first = leaves.codes[np.flatnonzero(mine)[0]]

@@ -225,7 +225,7 @@ class FleetObserver:
         memory, book = self._memory, self._book
         rows = memory.seat(slot, deltas)
         explained = book.explained(rows.leaf_keys, memory.catalog)
-        if explained.any():
+        if book.open:
             tried, failed = split(rows.counts)
             batch = Batch(slot, rows.leaf_keys, tried, failed)
             book.count(batch, self._now, memory.catalog)

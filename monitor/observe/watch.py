@@ -8,17 +8,20 @@ over the line after that is another cause's.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from monitor.events import Channel, IncidentKind
-from monitor.observe.arrays import Bools, Floats, State
-from monitor.observe.book import Book, keys_of
-from monitor.observe.case import Case
+from monitor.events import Channel, IncidentKind, Scope
+from monitor.observe.arrays import Bools, Floats, Ints, State
+from monitor.observe.blame import COMBINATIONS, DIMENSIONS, Leaves, search
+from monitor.observe.book import Book, inside, keys_of
+from monitor.observe.case import LIMIT, Case
 from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
-from monitor.observe.detectors import Look, detectors_of
+from monitor.observe.detectors import Detector, Look, Reading, detectors_of
 from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.inquiry import Finding, Inquiry, Suspicion
+from monitor.observe.keys import FIELDS
 from monitor.observe.knob import REPEAT_NATS, Knob
 from monitor.observe.memory import Memory, Sums
 from monitor.observe.policy import ObservePolicy
@@ -31,6 +34,12 @@ RETRY_SECONDS = 5.0
 
 #: When to see what an incident has left alone.
 LOOK_AROUND_SECONDS = 30.0
+
+#: A part that explains so much of an incident's excess is the whole of it.
+MOST_OF_IT = 0.8
+
+#: Channels that one failure is counted in.
+CHANNELS_EACH = 2.0
 
 #: A change is dated by event time: by the slot before which only this part of a look's
 #: counts lie. Events may come a minute late; a few stragglers must not date a change.
@@ -67,8 +76,7 @@ class Watch:
     @property
     def expected_false_pages(self) -> float:
         """False pages a week that finished excursions foretell."""
-        tails = [d.tail.high for d in self._detectors if isinstance(d, NbGlr)]
-        return self._knob.expected_false_pages(tails[0] if tails else np.zeros(2))
+        return self._knob.expected_false_pages
 
     def judge(self, fresh: list[Sums], now: float, seconds: float) -> None:
         """Let the rules look at new counts, and find out what they have seen.
@@ -89,6 +97,7 @@ class Watch:
         self._memory.warm[sums.keys] = np.logical_or.reduce(warm)
         settled = np.zeros_like(self._memory.warm)
         for detector, reading in zip(self._detectors, readings, strict=True):
+            self._pass_over(detector, reading, sums.keys)
             for channel in SPECIFIC_FIRST:
                 column = CHANNELS.index(channel)
                 over = reading.over[:, column] & ~settled[sums.keys, column]
@@ -100,10 +109,26 @@ class Watch:
                         int(sums.keys[best]),
                         float(reading.start[best, column]),
                         detector.ceiling,
+                        float(np.sqrt(look.cv2[best, column])),
                     )
                     self._inquire(suspicion, settled)
-        looks = int(np.count_nonzero(look.known & (look.failed > 0)))
-        self._knob.note(looks, seconds)
+        self._knob.note(_looks(look), seconds)
+        self._heed()
+
+    def _heed(self) -> None:
+        for detector in self._detectors:
+            if isinstance(detector, NbGlr):
+                self._knob.heed(detector.tail.high)
+
+    def _pass_over(self, detector: Detector, reading: Reading, keys: Ints) -> None:
+        """Take back what a limit says of what stands above it, and of its parents."""
+        if not reading.over.any() or not np.isfinite(detector.ceiling).any():
+            return
+        for case in self._book.standing:
+            touched, _ = keys_of(case.scope, self._memory.catalog)
+            channels = np.isin(CHANNELS, case.channels)
+            reading.over[np.ix_(np.isin(keys, touched), channels)] = False
+            detector.reset(touched, channels)
 
     def _begins(self, fresh: list[Sums]) -> float:
         """Event time from which all but a few of the counts are."""
@@ -144,7 +169,8 @@ class Watch:
             return
         catalog = self._memory.catalog
         survey = self._survey(suspicion.start)
-        explained = self._book.explained(survey.leaf_keys, catalog)
+        absolute = bool(np.isfinite(suspicion.ceiling).any())
+        explained = self._book.explained(survey.leaf_keys, catalog, absolute)
         inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
         findings = inquiry.findings(suspicion)
         filed = [self._file(finding, settled) for finding in findings]
@@ -164,10 +190,15 @@ class Watch:
         """
         self.rounds.turn(now)
         for case in self._book.open:
+            if case.stands(now) and not case.standing:
+                case.standing = True
+                self._relearn(case)
+        for case in self._book.open:
             if case.looked_around or now < case.detected_at + LOOK_AROUND_SECONDS:
                 continue
             case.looked_around = True
             survey = self._survey(case.start)
+            self._narrow(case, survey)
             explained = self._book.explained(survey.leaf_keys, self._memory.catalog)
             normal = survey.not_affected(
                 case.scope, case.column, ~explained[:, case.column]
@@ -175,8 +206,27 @@ class Watch:
             case.not_affected = tuple(normal) or case.not_affected
             return
 
+    def _narrow(self, case: Case, survey: Survey) -> None:
+        """See whether a part of what was named is all that is bad: with the first few
+        failures the wider name was the likelier one.
+        """
+        catalog, column = self._memory.catalog, case.column
+        mine = np.flatnonzero(inside(case.scope, survey.leaf_keys, catalog))
+        if case.detector == LIMIT or not len(mine):
+            return
+        failed, normal = survey.failed[mine, column], survey.normal[mine, column]
+        causes = search(Leaves(survey.codes[mine], failed, normal))
+        if len(causes) != 1 or causes[0].share < MOST_OF_IT:
+            return
+        part = survey.scope(causes[0].dimensions, causes[0].codes)
+        scope = _both(case.scope, part)
+        if scope is not None and scope != case.scope:
+            self._book.narrow(case, scope, survey.by_slot(mine[causes[0].leaves]))
+            first = self._policy.slot_of(case.start)
+            case.note_reasons(self._memory.reasons.since(first))
+
     def _file(self, finding: Finding, settled: Bools) -> bool:
-        case = self._book.file(finding, self._now)
+        case = self._book.file(self._honest(finding), self._now)
         if case is None:
             return False
         if not case.reasons.counts:
@@ -184,6 +234,17 @@ class Watch:
             case.note_reasons(self._memory.reasons.since(first))
         self._settle(case, settled)
         return True
+
+    def _honest(self, finding: Finding) -> Finding:
+        """Where nothing was learned, the limit is all that a rate can be held to."""
+        place = self._memory.catalog.place_of(finding.scope)
+        column = CHANNELS.index(finding.channel)
+        limit = self._policy.limits.get(finding.channel)
+        if place < 0 or finding.detector != LIMIT or limit is None:
+            return finding
+        if self._memory.known(np.array([place]))[0, column]:
+            return finding
+        return replace(finding, baseline=limit.warning)
 
     def _settle(self, case: Case, settled: Bools) -> None:
         """Take back the evidence that a case has explained, wherever it went."""
@@ -212,12 +273,16 @@ class Watch:
         if case is None or np.isfinite(rules[case.detector].ceiling[case.column]):
             return False
         case.accepted = True
+        self._relearn(case)
+        return True
+
+    def _relearn(self, case: Case) -> None:
+        """Take the rates since a case began for normal."""
         memory, channels = self._memory, np.isin(CHANNELS, case.channels)
         touched, _ = keys_of(case.scope, memory.catalog)
         memory.relearn(touched, channels, self._policy.slot_of(case.start))
         for detector in self._detectors:
             detector.reset(touched, channels)
-        return True
 
     def state(self) -> dict[str, State]:
         """What a snapshot needs, by component."""
@@ -233,6 +298,24 @@ class Watch:
         for detector in (*self._detectors, *self._slow):
             if detector.name in parts:
                 detector.load(parts[detector.name])
+        self._heed()
+
+
+def _both(outer: Scope, part: Scope) -> Scope | None:
+    """The part of a scope that another one names; none if causes have no such name."""
+    values = {
+        field: getattr(outer, field) or getattr(part, field)
+        for field in FIELDS.values()
+    }
+    fixed = {name for name, field in FIELDS.items() if values[field]}
+    names = [{DIMENSIONS[column] for column in columns} for columns in COMBINATIONS]
+    return Scope(**values) if fixed in names else None
+
+
+def _looks(look: Look) -> float:
+    """Looks that held a failure; one counts once, whatever it is rolled up to."""
+    held = np.count_nonzero(look.known & (look.failed > 0), axis=1)
+    return float(np.bincount(look.kinds, held, minlength=1).max()) / CHANNELS_EACH
 
 
 def _merged(fresh: list[Sums]) -> Sums:

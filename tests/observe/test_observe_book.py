@@ -15,7 +15,7 @@ from monitor.events import (
 )
 from monitor.observe import DEFAULT_LIMITS
 from monitor.observe.book import MOST_OPEN, Batch, Book, covers, inside, keys_of
-from monitor.observe.case import UPDATE_SECONDS, Case, Writer
+from monitor.observe.case import STANDING_SECONDS, UPDATE_SECONDS, Case, Writer
 from monitor.observe.channels import CHANNELS, WIDTH
 from monitor.observe.inquiry import Finding
 from monitor.observe.keys import Catalog
@@ -240,7 +240,7 @@ def test_counts_before_the_onset_are_not_the_incidents() -> None:
 
 def test_reasons_are_those_of_the_scope_with_a_sample() -> None:
     on = book()
-    case = filed(on, finding(PAIR))
+    case = filed(on, finding(PAIR, Channel.BLOCK))
 
     def reason(ip: str, why: Reason, count: int, sample: str) -> ReasonCount:
         return ReasonCount(
@@ -257,6 +257,8 @@ def test_reasons_are_those_of_the_scope_with_a_sample() -> None:
         [
             reason("i1", Reason.IP_REPUTATION, 6, "550 blocked"),
             reason("i1", Reason.POLICY, 1, ""),
+            # No such reply can be a block.
+            reason("i1", Reason.MAILBOX_FULL, 70, "full"),
             reason("i1", Reason.IP_REPUTATION, 3, ""),
             reason("i2", Reason.MAILBOX_FULL, 90, "full"),
         ],
@@ -290,3 +292,44 @@ def test_the_book_is_bounded() -> None:
 )
 def test_covers(outer: Scope, inner: Scope, want: bool) -> None:
     assert covers(outer, inner) is want
+
+
+def test_a_case_is_narrowed_to_the_part_that_is_bad() -> None:
+    on = book()
+    case = filed(on, finding(P))
+    on.turn(NOW)
+    slot = SlotCounts(SLOT - 2, (10.0,) * WIDTH, (9.0,) * WIDTH)
+    on.narrow(case, PAIR, [slot])
+    (incident,) = on.turn(NOW + 1.0)
+    assert (incident.id, incident.scope) == (case.id, PAIR)
+    assert incident.attempts == 10.0
+
+
+def test_what_stands_above_its_limit_hides_no_spike() -> None:
+    on = book()
+    case = filed(on, finding(P, Channel.BOUNCE, detector="limit"))
+    keys = catalog()
+    rows = keys.leaf_keys[keys.seat(CELLS, SLOT)]
+    assert not case.stands(NOW + STANDING_SECONDS - 1.0)
+    assert case.stands(NOW + STANDING_SECONDS)
+    assert on.explained(rows, keys).any()
+    case.standing = True
+    assert not on.explained(rows, keys).any()
+    assert on.explained(rows, keys, to_limits=True).any()
+    assert on.file(finding(PAIR, start=NOW), NOW) is not case
+    assert on.file(finding(P, Channel.BOUNCE, detector="limit"), NOW) is case
+    case.severity = Severity.PAGE  # worse than a limit's ticket is no habit
+    assert not on.standing
+
+
+def test_a_reopened_case_tells_of_its_new_life() -> None:
+    on = book()
+    case = filed(on, finding(P))
+    (over,) = on.turn(NOW + 1_000.0)  # no mail for so long
+    assert over.closed_at == NOW + 1_000.0
+    later = finding(P, start=NOW + 1_050.0, baseline=0.02, share=0.5)
+    assert on.file(later, NOW + 1_060.0) is case
+    incident = on.turn(NOW + 1_060.0)[0]
+    assert (incident.start, incident.detected_at) == (NOW + 1_050.0, NOW + 1_060.0)
+    assert (incident.baseline, incident.share) == (0.02, 0.5)
+    assert incident.attempts == 40.0

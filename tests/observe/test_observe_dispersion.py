@@ -82,3 +82,18 @@ def test_it_stays_within_bounds_and_comes_back_from_a_snapshot() -> None:
     assert np.array_equal(dispersion.cv2, copy.cv2)
     dispersion.forget(np.arange(8))
     assert np.allclose(dispersion.cv2, CV_PRIOR**2)
+
+
+def test_a_key_that_tells_little_breathes_as_the_others_do() -> None:
+    random, dispersion = np.random.default_rng(3), Dispersion(11)
+    keys, shape = np.arange(11), (11, WIDTH)
+    info, level = np.full(shape, 1e6), np.zeros(shape)
+    expected = np.full(shape, 20.0)
+    expected[-1] = 0.2
+    for number in range(6 * 360):
+        level += -0.02 * level + 0.2 * 0.4 * random.standard_normal(shape)
+        failed = random.poisson(expected * np.exp(level)).astype(float)
+        sure = np.ones(shape, bool)
+        dispersion.add(keys, failed, expected, info, sure)
+        dispersion.close_block(10.0 * (number + 1), info)
+    assert (np.sqrt(dispersion.cv2[-1]) > 2 * CV_PRIOR).all()

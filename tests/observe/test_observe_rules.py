@@ -13,7 +13,7 @@ from monitor.observe.detectors import Detector, Look, Reading
 from monitor.observe.detectors.limit import LimitRule
 from monitor.observe.detectors.nb_glr import NbGlr, binomial_gain, deviance
 from monitor.observe.detectors.tail import GROWTH_AN_HOUR, Tail
-from monitor.observe.knob import Knob
+from monitor.observe.knob import MOST_RAISED, Knob
 from monitor.observe.policy import WEEK_SECONDS
 
 EPOCH = 1_767_571_200.0
@@ -181,12 +181,25 @@ def test_expected_false_pages_follow_the_tail() -> None:
     knob = Knob(1.0)
     for _ in range(700):
         knob.note(10_000, 1_000.0)
-    clean = knob.expected_false_pages(np.array([100.0, 100.0]))
-    heavy = knob.expected_false_pages(np.array([100.0, 300.0]))
-    assert clean == pytest.approx(
-        101 / 700_600 * WEEK_SECONDS * np.exp(6.0 - knob.threshold)
+    theory = knob.threshold
+    knob.heed(np.array([100.0, 100.0]))
+    assert knob.threshold == theory
+    assert knob.expected_false_pages == pytest.approx(
+        101 / 700_600 * WEEK_SECONDS * np.exp(6.0 - theory)
     )
-    assert heavy > 100 * clean
     copy = Knob(1.0)
     copy.load(knob.state())
     assert copy.threshold == knob.threshold
+
+
+def test_a_heavy_tail_raises_the_threshold_until_the_knob_is_kept() -> None:
+    knob = Knob(1.0)
+    for _ in range(700):
+        knob.note(10_000, 1_000.0)
+    theory = knob.threshold
+    knob.heed(np.array([4_000.0, 6_000.0]))
+    assert theory + 1.0 < knob.threshold < theory + MOST_RAISED
+    assert knob.expected_false_pages == pytest.approx(1.0)
+    knob.heed(np.array([4_000.0, 60_000.0]))
+    assert knob.threshold == theory + MOST_RAISED  # and no deafer than that
+    assert knob.expected_false_pages > 1.0

@@ -21,7 +21,7 @@ from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
 
 #: A rate that is up by this part is no news.
-MARGIN = 0.20
+MARGIN = 0.15
 
 #: Windows with less evidence are not worth a deviance.
 SCREEN = 3.0
