@@ -46,8 +46,8 @@ from monitor.service.topics import TopicNames, partition_of
 log = structlog.get_logger(__name__)
 
 #: One look at everything a second; see the reference of detection for its cost. Where
-#: it is dear (a backlog, a busy machine) it takes a fifth of the time at most, and comes
-#: at least every few seconds: incidents are to be found within half a minute.
+#: it is dear (a backlog, a busy machine) it takes a fifth of the time at most, and
+#: comes every few seconds at least: incidents are to be found within half a minute.
 TICK_SECONDS = 1.0
 REST_A_TICK = 5.0
 LONGEST_PAUSE = 5.0
