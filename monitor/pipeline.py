@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from sys import intern
 from typing import NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
@@ -130,13 +129,12 @@ class Ingest:
             map(_DOMAIN, events), map(_MX_HOST, events)
         )
         columns, evidence, excluded = self._judge(events, providers)
-        # Interned, so that equal keys are told by their addresses, and kept once.
         keys = zip(
             providers,
-            map(intern, map(_SOURCE_IP, events)),
-            map(intern, map(_CAMPAIGN, events)),
-            map(intern, map(_TENANT, events)),
-            map(intern, map(_SEGMENT, events)),
+            map(_SOURCE_IP, events),
+            map(_CAMPAIGN, events),
+            map(_TENANT, events),
+            map(_SEGMENT, events),
             columns,
             strict=True,
         )
