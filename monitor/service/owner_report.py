@@ -66,6 +66,8 @@ class OwnerReport:
         observer.set_scopes(mind.fleet, [ScopeRow(mind.fleet, *rate) for rate in rates])
         observer.keys.labels(mind.fleet).set(stats.keys)
         observer.leaves.set(stats.leaves)
+        observer.threshold.labels(mind.fleet).set(stats.threshold)
+        observer.false_pages.labels(mind.fleet).set(stats.expected_false_pages)
         grown = self._growth.of
         evicted = grown((mind.fleet, "evicted"), stats.evicted_keys)
         observer.evicted_keys.inc(evicted)

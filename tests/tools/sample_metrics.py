@@ -120,6 +120,8 @@ def _step_observer(metrics: Metrics, now: float) -> None:
     observer = metrics.observer
     observer.tick_seconds.observe(0.004)
     observer.keys.labels(FLEET).set(41)
+    observer.threshold.labels(FLEET).set(14.2)
+    observer.false_pages.labels(FLEET).set(0.6)
     observer.snapshots.inc()
     observer.count_opened(_incident(*CAUSES[0], now))
 

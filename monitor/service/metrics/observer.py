@@ -105,6 +105,17 @@ class ObserverMetrics:
             "incident of kind gate says why.",
             fleet=None,
         )
+        self.threshold = book.gauge(
+            "bouncemon_detection_threshold_nats",
+            "Evidence that the learned rule asks for before it pages.",
+            fleet=None,
+        )
+        self.false_pages = book.gauge(
+            "bouncemon_expected_false_pages_per_week",
+            "False pages a week that finished excursions foretell at that threshold; "
+            "to be held against observe.false_pages_per_week.",
+            fleet=None,
+        )
         self.detection_latency = book.histogram(
             "bouncemon_detection_latency_seconds",
             "From the estimated onset of a spike to its opening, in seconds.",
@@ -127,6 +138,8 @@ class ObserverMetrics:
         self.keys.remove_by_labels({"fleet": fleet})
         self.incidents_open.remove_by_labels({"fleet": fleet})
         self.gate_shut.remove_by_labels({"fleet": fleet})
+        self.threshold.remove_by_labels({"fleet": fleet})
+        self.false_pages.remove_by_labels({"fleet": fleet})
         self.scopes.forget(fleet)
         self._active_rows.forget(fleet)
         self._show_active()
