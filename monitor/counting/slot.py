@@ -116,10 +116,7 @@ class OpenSlot:
         """Give the newest keys their rows; returns how many events were folded."""
         keys = [*islice(reversed(self._counts), new)][::-1]
         size = len("".join([name for key in keys for name in key[:5]]).encode())
-        if (
-            len(self._cells) + new > MAX_CELLS_PER_SLOT
-            or self._name_bytes + size > MAX_NAME_BYTES_PER_SLOT
-        ):
+        if not self._fits(new, size):
             return self._seat_near_the_bound(keys)
         known = len(self._cells)
         self._place(keys)
@@ -128,6 +125,13 @@ class OpenSlot:
             size = len("".join(chain.from_iterable(self._newest_cells(known))).encode())
         self._name_bytes += size
         return 0
+
+    def _fits(self, cells: int, name_bytes: int) -> bool:
+        """True if so many more cells, with names of so many bytes, break no bound."""
+        return (
+            len(self._cells) + cells <= MAX_CELLS_PER_SLOT
+            and self._name_bytes + name_bytes <= MAX_NAME_BYTES_PER_SLOT
+        )
 
     def _seat_near_the_bound(self, keys: Iterable[Key]) -> int:
         """The same key by key; what does not fit moves to its provider's ``other``."""
@@ -166,10 +170,7 @@ class OpenSlot:
         if cell in self._cells:
             return True
         size = len("".join(cell).encode())
-        if (
-            len(self._cells) >= MAX_CELLS_PER_SLOT
-            or self._name_bytes + size > MAX_NAME_BYTES_PER_SLOT
-        ):
+        if not self._fits(1, size):
             return False
         self._name_bytes += size
         self._cells[cell] = len(self._cells)

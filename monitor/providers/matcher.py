@@ -38,13 +38,12 @@ class ProviderMatcher:
         suffixes: group of each MX suffix, in lower case, without leading dot.
     """
 
-    __slots__ = ("_by_domain", "_cache", "_domains", "_suffixes")
+    __slots__ = ("_cache", "_domains", "_suffixes")
 
     def __init__(self, domains: Mapping[str, str], suffixes: Mapping[str, str]) -> None:
         self._domains = dict(domains)
         self._suffixes = dict(suffixes)
         self._cache: dict[tuple[str, str], str] = {}
-        self._by_domain: dict[str, str] = {}
 
     @classmethod
     def builtin(cls) -> "ProviderMatcher":
@@ -91,20 +90,11 @@ class ProviderMatcher:
 
     def match_all(self, domains: Iterable[str], mx_hosts: Iterable[str]) -> list[str]:
         """The groups of several mails, in order."""
-        hosts = [*mx_hosts]
-        if any(hosts):
-            return [*map(self.match, domains, hosts)]
-        # Without hosts the domain alone is the key.
-        known = self._by_domain.get
-        return [known(domain) or self._remember(domain) for domain in domains]
-
-    def _remember(self, domain: str) -> str:
-        group = self.match(domain)
-        if len(domain) <= MAX_HOST:
-            if len(self._by_domain) >= MAX_CACHED:
-                self._by_domain.clear()
-            self._by_domain[domain] = group
-        return group
+        known = self._cache.get
+        return [
+            known(mail) or self.match(*mail)
+            for mail in zip(domains, mx_hosts, strict=True)
+        ]
 
     def _find(self, recipient_domain: str, mx_host: str) -> str:
         host = _normal(mx_host)

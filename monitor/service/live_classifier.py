@@ -14,7 +14,7 @@ class LiveClassifier:
     """Classifies like a ``Classifier`` whose rules may be exchanged meanwhile.
 
     All inputs of a worker share one. ``classify`` runs for each reply, so its books
-    are plain dictionaries; ``ClassifyReport`` makes metrics of them once a second.
+    are plain dictionaries; ``Reading.report`` makes metrics of them once a second.
 
     ``replies`` and ``undetermined`` are totals since the start by provider, which is
     one of the provider table or ``other`` and so bounds them.
