@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from monitor.classify import Classifier, scrub
 from monitor.counting import (
-    Countable,
     CountingPolicy,
     InputPartition,
     PartitionCounter,
@@ -21,6 +20,7 @@ from monitor.events import COLUMNS, Cell, CountDelta, Outcome, Reason
 from monitor.pipeline import Ingest, Records
 from monitor.providers import ProviderMatcher
 from monitor.sources import SOURCES, open_source
+from tests.counting.one_record import Countable
 
 NOON = 1_795_348_800.0
 

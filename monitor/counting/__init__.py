@@ -1,6 +1,6 @@
 """Cells into slots into tallies, exactly; the theory of operation is in ``counter``."""
 
-from monitor.counting.batch import Countable, CountBatch
+from monitor.counting.batch import CountBatch
 from monitor.counting.columns import columns_of
 from monitor.counting.counter import Flush, InputPartition, PartitionCounter
 from monitor.counting.merge import LOUD_REFUSALS, Refusal, TallyMerger, refuse
@@ -10,7 +10,6 @@ from monitor.counting.slot import Evidence
 __all__ = [
     "LOUD_REFUSALS",
     "CountBatch",
-    "Countable",
     "CountingPolicy",
     "Evidence",
     "Flush",

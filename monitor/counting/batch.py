@@ -8,23 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from monitor.counting.slot import Evidence, Key
-from monitor.events import Cell
 
 _NOTHING: Mapping[int, Evidence] = {}
-
-
-class Countable(NamedTuple):
-    """One event as counting sees it.
-
-    ``columns`` come from ``columns_of``; without any the event is *excluded*: it never
-    reached a receiver. ``evidence`` says why a failed one failed.
-    """
-
-    event_id: str
-    event_time: float
-    cell: Cell
-    columns: tuple[int, ...]
-    evidence: Evidence | None = None
 
 
 class CountBatch(NamedTuple):
@@ -76,24 +61,3 @@ class CountBatch(NamedTuple):
             {place - low for place in self.excluded if low <= place < high},
             [offset for offset in self.invalid if first <= offset < last],
         )
-
-
-def one_record(
-    offset: int, kafka_time: float, events: Sequence[Countable], invalid: int = 0
-) -> CountBatch:
-    """A batch of a single record, which may hold any number of events."""
-    return CountBatch(
-        [offset],
-        [kafka_time],
-        [offset] * len(events),
-        [event.event_id for event in events],
-        [event.event_time for event in events],
-        [(*event.cell, event.columns) for event in events],
-        {
-            place: event.evidence
-            for place, event in enumerate(events)
-            if event.evidence is not None
-        },
-        {place for place, event in enumerate(events) if not event.columns},
-        [offset] * invalid,
-    )

@@ -29,7 +29,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from monitor.counting.batch import Countable, CountBatch, one_record
+from monitor.counting.batch import CountBatch
 from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
 from monitor.counting.slot import OpenSlot, Scrubber
 from monitor.events import Ledger, LedgerTally, Prefix, Tally
@@ -147,16 +147,6 @@ class PartitionCounter:
     def replaying(self) -> bool:
         """True until the ledger is kept, that is while events are read again."""
         return self._log_slot < self._ledger_from or self._whole_from is None
-
-    def record(
-        self,
-        offset: int,
-        kafka_time: float,
-        events: Sequence[Countable],
-        invalid: int = 0,
-    ) -> None:
-        """Take a single record; see ``take``."""
-        self.take(one_record(offset, kafka_time, events, invalid))
 
     def take(self, batch: CountBatch) -> None:
         """Take records: their countable events and their invalid parts.

@@ -5,7 +5,6 @@ import pytest
 
 from monitor.counting import (
     LOUD_REFUSALS,
-    Countable,
     CountingPolicy,
     InputPartition,
     PartitionCounter,
@@ -24,6 +23,7 @@ from monitor.events import (
     ReasonCount,
     Tally,
 )
+from tests.counting.one_record import Countable, record
 
 POLICY = CountingPolicy()
 NOON = 1_795_348_800.0
@@ -190,17 +190,17 @@ def test_a_slot_keeps_its_details_until_a_ledger_shows_it_settled() -> None:
             merger.merge_ledger(one)
         return list(done.tallies)
 
-    def record(offset: int, kafka: float, seconds: float) -> None:
+    def note(offset: int, kafka: float, seconds: float) -> None:
         one = Countable(f"e{offset}", NOON + seconds, A, (0, 1))
-        counter.record(offset, NOON + kafka, [one])
+        record(counter, offset, NOON + kafka, [one])
 
-    record(0, 0, 0)
-    record(1, 10, 10)
+    note(0, 0, 0)
+    note(1, 10, 10)
     for one in flush():
         merger.merge(one)
-    record(2, 11, 0)
-    record(3, 12, 10)
-    record(4, 36_000, 36_000)
+    note(2, 11, 0)
+    note(3, 12, 10)
+    note(4, 36_000, 36_000)
     done = counter.flush()
     for one in done.tallies:
         assert attempts(merger.merge(one)) == {A: 1}

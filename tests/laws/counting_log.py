@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.counting import (
-    Countable,
     CountBatch,
     CountingPolicy,
     Evidence,
@@ -22,6 +21,7 @@ from monitor.counting import (
     TallyMerger,
 )
 from monitor.events import COLUMNS, Cell, CellRows, Ledger, LedgerTally, Reason, Tally
+from tests.counting.one_record import Countable
 
 #: Some time in 2026 that is no edge of any slot.
 BASE_MS = 1_795_000_003_217
