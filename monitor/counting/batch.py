@@ -7,7 +7,8 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from monitor.counting.slot import Evidence, Key
+from monitor.counting.key_table import Key
+from monitor.counting.slot import Evidence
 
 _NOTHING: Mapping[int, Evidence] = {}
 

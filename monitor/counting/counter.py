@@ -30,7 +30,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from monitor.counting.batch import CountBatch
-from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
+from monitor.counting.key_table import KeyTable
+from monitor.counting.policy import (
+    MAX_KEYS_PER_TABLE,
+    MAX_OPEN_SLOTS,
+    CountingPolicy,
+)
 from monitor.counting.slot import OpenSlot, Scrubber
 from monitor.events import Ledger, LedgerTally, Prefix, Tally
 
@@ -119,6 +124,7 @@ class PartitionCounter:
         self.id_overflow = 0
         self._whole_from = LONG_AGO if from_log_start else None
         self._ledger_from = LONG_AGO
+        self._table = KeyTable()
         self._slots: dict[int, OpenSlot] = {}
         self._ledgers: dict[int, _LedgerSlot] = {}
         self._dirty: set[int] = set()
@@ -282,7 +288,10 @@ class PartitionCounter:
             return ()
         slot = self._slots.get(index)
         if slot is None:
-            slot = self._slots[index] = OpenSlot(batch.at[wanted[0]], self._scrub)
+            if len(self._table) > MAX_KEYS_PER_TABLE:
+                self._table = KeyTable()
+            slot = OpenSlot(batch.at[wanted[0]], self._scrub, self._table)
+            self._slots[index] = slot
         fresh = self._fresh(slot, batch, wanted)
         ledger["duplicates"] += len(wanted) - len(fresh)
         kept: Sequence[int] = fresh

@@ -1,14 +1,14 @@
 """One open slot of one input partition: cells, evidence, ids, the prefix covered."""
 
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
-from itertools import chain, islice
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.counting.ids import SeenIds
+from monitor.counting.key_table import MOST_COLUMNS, PATTERNS, Key, KeyTable, Names
 from monitor.counting.policy import (
     MAX_CELLS_PER_SLOT,
     MAX_DETAILED_REASONS,
@@ -17,7 +17,7 @@ from monitor.counting.policy import (
     MAX_REASONS_PER_SLOT,
     OTHER,
 )
-from monitor.events import COLUMNS, Cells, Reason, ReasonCount
+from monitor.events import COLUMNS, Cell, Cells, Reason, ReasonCount
 
 
 class Evidence(NamedTuple):
@@ -34,147 +34,149 @@ class Evidence(NamedTuple):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: The five names of a cell, and the columns that an event adds to.
-Key: TypeAlias = tuple[str, str, str, str, str, tuple[int, ...]]
-
-_Names: TypeAlias = tuple[str, str, str, str, str]
-
 #: Provider, IP, campaign, reason, template.
 _Place: TypeAlias = tuple[str, str, str, Reason, str]
 
 _WIDTH = len(COLUMNS)
 
-#: An event adds to at most so many columns (see ``columns_of``).
-_MOST_COLUMNS = 3
 
+class _Seen:
+    """Numbers of a table, and the place that each has here: in order of first use."""
 
-class _Patterns(dict[tuple[int, ...], int]):
-    """Numbers the sets of columns that events add to; there are some ten."""
+    __slots__ = ("numbers", "places")
 
-    def __missing__(self, columns: tuple[int, ...]) -> int:
-        number = self[columns] = len(self)
-        return number
+    def __init__(self) -> None:
+        self.numbers = np.zeros(0, np.int32)
+        self.places = np.zeros(0, np.int32)
 
-    def places(self, columns: tuple[int, ...]) -> list[int]:
-        """Columns, counted from 1, and 0 for each that is missing."""
-        missing = _MOST_COLUMNS - len(columns)
-        return [column + 1 for column in columns] + [0] * missing
-
-
-_PATTERNS = _Patterns()
+    def add(self, numbers: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Give places to those that have none; returns these, in order of first use."""
+        self.places = _widened(self.places, int(numbers.max(initial=-1)) + 1, -1)
+        unseen = numbers[self.places[numbers] < 0]
+        if not unseen.size:
+            return unseen
+        values, first = np.unique(unseen, return_index=True)
+        new: NDArray[np.int32] = values[np.argsort(first)]
+        known = len(self.numbers)
+        self.places[new] = np.arange(known, known + len(new))
+        self.numbers = np.concatenate([self.numbers, new])
+        return new
 
 
 class OpenSlot:
     """Counts of one slot while events may still fall into it.
 
-    The hot path is one look-up in ``_counts``, done in C for a whole batch: far fewer
-    distinct keys than events. A key is given its places in the matrix when it is new,
-    in log order, so what is over a bound does not hang on how the log was cut.
+    The hot path turns each key into its number in the table, in C for a whole batch.
+    Numbers are counted when a tally is due, and before a bound might be near. What is
+    over a bound is decided in log order, so it does not hang on how the log was cut,
+    nor on what else is in the table.
+
+    Args:
+        offset: of the first record that touches the slot.
+        scrub: takes everything personal out of a reply.
+        table: may be shared with other slots.
     """
 
     __slots__ = (
+        "_admitted",
         "_cells",
-        "_codes",
         "_counts",
         "_name_bytes",
         "_names",
-        "_patterns",
+        "_pending",
         "_reasons",
-        "_rows",
         "_samples",
         "_scrub",
+        "_table",
         "first",
         "ids",
         "to",
     )
 
-    def __init__(self, offset: int, scrub: Scrubber) -> None:
+    def __init__(self, offset: int, scrub: Scrubber, table: KeyTable) -> None:
         self._scrub = scrub
+        self._table = table
         self.first = offset
         self.to = offset
         self.ids = SeenIds(MAX_IDS_PER_SLOT)
-        self._counts: Counter[Key] = Counter()
-        # Of each key of ``_counts``, in its order.
-        self._rows = array("q")
-        self._patterns = array("q")
-        self._cells: dict[_Names, int] = {}
-        self._names: dict[str, int] = {}
-        self._codes = array("Q")  # five a cell: where its names are in ``_names``
+        self._pending: list[int] = []
+        self._counts = np.zeros(0, np.int32)  # by the key's number
+        self._cells, self._names = _Seen(), _Seen()
         self._name_bytes = 0
+        self._admitted: set[Names] | None = None
         self._reasons: dict[_Place, list[int | str]] = {}
         self._samples: dict[str, str] = {}
 
-    def count(self, keys: Iterable[Key]) -> int:
+    def count(self, keys: Sequence[Key]) -> int:
         """Add events to their cells; returns how many were folded into ``other``."""
-        counts = self._counts
-        known = len(counts)
-        counts.update(keys)
-        new = len(counts) - known
-        return self._seat(new) if new else 0
-
-    def _seat(self, new: int) -> int:
-        """Give the newest keys their rows; returns how many events were folded."""
-        keys = [*islice(reversed(self._counts), new)][::-1]
-        size = len("".join([name for key in keys for name in key[:5]]).encode())
-        if not self._fits(new, size):
-            return self._seat_near_the_bound(keys)
-        known = len(self._cells)
-        self._place(keys)
-        if len(self._cells) - known < new:
-            # Some had a row already, and with other columns: count the others' names.
-            size = len("".join(chain.from_iterable(self._newest_cells(known))).encode())
-        self._name_bytes += size
+        if self._admitted is not None:
+            return self._count_near_the_bound(keys)
+        numbers = self._table.numbers_of(keys)
+        if not self._has_room(len(numbers)):
+            self._settle()
+            if not self._has_room(len(numbers)):
+                self._admitted = {*self._table.cells_of(self._cells.numbers)}
+                return self._count_near_the_bound(keys)
+        self._pending += numbers
         return 0
 
-    def _fits(self, cells: int, name_bytes: int) -> bool:
-        """True if so many more cells, with names of so many bytes, break no bound."""
+    def _has_room(self, new: int) -> bool:
+        """True if so many more events break no bound, whatever cells they are of."""
+        new += len(self._pending)
         return (
-            len(self._cells) + cells <= MAX_CELLS_PER_SLOT
-            and self._name_bytes + name_bytes <= MAX_NAME_BYTES_PER_SLOT
+            len(self._cells.numbers) + new <= MAX_CELLS_PER_SLOT
+            and self._name_bytes + new * self._table.longest <= MAX_NAME_BYTES_PER_SLOT
         )
 
-    def _seat_near_the_bound(self, keys: Iterable[Key]) -> int:
-        """The same key by key; what does not fit moves to its provider's ``other``."""
-        counts, folded = self._counts, 0
-        in_place: list[Key] = []
-        at_the_end: list[Key] = []
-        for key in keys:
+    def _count_near_the_bound(self, keys: Sequence[Key]) -> int:
+        """The same key by key; what does not fit moves to its provider's ``other``.
+
+        From here on no key enters the table that is not of an admitted cell, so that
+        names which never come again cannot fill it.
+        """
+        admitted: list[Key] = []
+        folded = 0
+        for key, number in Counter(keys).items():
             if self._admit(key[:5]):
-                in_place.append(key)
-                continue
-            number = counts.pop(key)
-            other = (key[0], OTHER, OTHER, OTHER, OTHER, key[5])
-            self._cells.setdefault(other[:5], len(self._cells))
-            if other not in counts:
-                at_the_end.append(other)
-            counts[other] += number
-            folded += number
-        self._place(in_place + at_the_end)
+                admitted += [key] * number
+            else:
+                admitted += [(key[0], OTHER, OTHER, OTHER, OTHER, key[5])] * number
+                folded += number
+        self._pending += self._table.numbers_of(admitted)
+        self._settle()
         return folded
 
-    def _place(self, keys: list[Key]) -> None:
-        """Write down the rows and columns of keys that come next in ``_counts``."""
-        cells, names = self._cells, self._names
-        self._rows.extend([cells.setdefault(key[:5], len(cells)) for key in keys])
-        self._patterns.extend([_PATTERNS[key[5]] for key in keys])
-        fresh = chain.from_iterable(self._newest_cells(len(self._codes) // 5))
-        self._codes.extend([names.setdefault(name, len(names)) for name in fresh])
-
-    def _newest_cells(self, known: int) -> list[_Names]:
-        """The cells after the first so many."""
-        new = len(self._cells) - known
-        return [*islice(reversed(self._cells), new)][::-1]
-
-    def _admit(self, cell: _Names) -> bool:
-        """Give the cell a row, unless that is over a bound."""
-        if cell in self._cells:
+    def _admit(self, cell: Names) -> bool:
+        """Whether the cell is one of the slot's, or may become one."""
+        assert self._admitted is not None
+        if cell in self._admitted:
             return True
         size = len("".join(cell).encode())
-        if not self._fits(1, size):
+        full = (
+            len(self._admitted) >= MAX_CELLS_PER_SLOT
+            or self._name_bytes + size > MAX_NAME_BYTES_PER_SLOT
+        )
+        if full:
             return False
         self._name_bytes += size
-        self._cells[cell] = len(self._cells)
+        self._admitted.add(cell)
         return True
+
+    def _settle(self) -> None:
+        """Count what is pending."""
+        if not self._pending:
+            return
+        table = self._table
+        numbers = np.array(self._pending, np.int32)
+        self._pending.clear()
+        new = self._cells.add(np.array(table.cells)[numbers])
+        if new.size:
+            names = np.array(table.cell_names).reshape(-1, len(Cell._fields))[new]
+            self._names.add(names.ravel())
+            if self._admitted is None:
+                self._name_bytes += int(np.array(table.cell_sizes)[new].sum())
+        self._counts = _widened(self._counts, len(table), 0)
+        self._counts += np.bincount(numbers, minlength=len(self._counts)).astype("i4")
 
     def note(self, key: Key, evidence: Evidence) -> None:
         """Remember why an event failed; the first sample of a template stays."""
@@ -205,16 +207,22 @@ class OpenSlot:
 
     def matrix(self) -> tuple[Cells, bytes]:
         """Cells in order of appearance, and their counts as little-endian int32."""
+        self._settle()
+        table, cells = self._table, self._cells
+        keys = np.flatnonzero(self._counts)
+        rows = cells.places[np.array(table.cells)[keys]].astype(np.int64)
         # One place too far each: place 0 is for columns that a key does not have.
-        size = len(self._cells) * _WIDTH + 1
-        table = np.array([_PATTERNS.places(one) for one in _PATTERNS])
-        places = table[np.array(self._patterns)]
-        places += (np.array(self._rows) * _WIDTH)[:, None] * (places > 0)
-        numbers = np.fromiter(self._counts.values(), float, len(self._counts))
-        weights = np.repeat(numbers, _MOST_COLUMNS)
+        size = len(cells.numbers) * _WIDTH + 1
+        places = PATTERNS.places()[np.array(table.patterns)[keys]]
+        places += (rows * _WIDTH)[:, None] * (places > 0)
+        weights = np.repeat(self._counts[keys].astype(float), MOST_COLUMNS)
         sums = np.bincount(places.ravel(), weights=weights, minlength=size)
-        cells = Cells([*self._names], np.array(self._codes).astype("<u4").tobytes())
-        return cells, sums[1:].astype("<i4").tobytes()
+        names = np.array(table.cell_names).reshape(-1, len(Cell._fields))
+        codes = self._names.places[names[cells.numbers]]
+        return (
+            Cells(table.names_of(self._names.numbers), codes.astype("<u4").tobytes()),
+            sums[1:].astype("<i4").tobytes(),
+        )
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """The evidence so far."""
@@ -231,3 +239,10 @@ class OpenSlot:
             for place, row in self._reasons.items()
             for provider, source_ip, campaign, reason, template in (place,)
         )
+
+
+def _widened(array: NDArray[np.int32], size: int, fill: int) -> NDArray[np.int32]:
+    """The array, with at least so many elements."""
+    if len(array) >= size:
+        return array
+    return np.pad(array, (0, 2 * size - len(array)), constant_values=fill)

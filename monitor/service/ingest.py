@@ -174,8 +174,7 @@ class IngestService:
             # The fetcher was sent back, to the begin of a stored batch.
             skip = bisect_left(offsets, counter.position)
             offsets, times, values = offsets[skip:], times[skip:], values[skip:]
-        seconds = [milliseconds / 1000 for milliseconds in times]
-        records = Records(offsets, seconds, values)
+        records = Records(offsets, times, values)
         countable, refused = self._inputs[tp.topic].ingest(records)
         counter.take(countable)
         counter.position = batch.end

@@ -7,9 +7,9 @@ membership, rebalancing, flow control and commit loop are what we want of it, so
 ``BatchConsumer`` keeps those and takes the records of the *batch topics* out of the
 stream before any of the rest exists, in ``getmany``.
 
-Two hooks below it make a batch cheap: ``PartitionRecords`` of aiokafka builds no object
-a record for those topics, only three lists; and the committed offset of a partition is
-not the newest offset that was read but what the ``BatchSink`` says may be committed.
+Two hooks below it make a batch cheap: ``PartitionRecords`` of aiokafka yields three
+sequences a batch for those topics; and the committed offset of a partition is not the
+newest offset that was read but what the ``BatchSink`` says may be committed.
 
 Faust's own start-up can skip a backlog when a rebalance happens before the first commit
 of a group: nothing is rewound then, while the fetcher has moved on. Hence ``open`` of
@@ -43,22 +43,26 @@ NO_GENERATION = OffsetCommitRequest.DEFAULT_GENERATION_ID
 #: Counting gives way after so long, for heartbeats, the web server and the owner.
 STRETCH_SECONDS = 0.01
 
+#: Stored batches are handed on together until they have so many records: a batch has
+#: its price, most of all a small one, and this many are counted in some 15 ms.
+ENOUGH_RECORDS = 1_500
+
 #: How long the broker may hold a fetch that finds nothing, milliseconds.
 FETCH_WAIT_MILLISECONDS = 100
 
 
 class RecordBatch(NamedTuple):
-    """Records of one stretch of a log: three lists of equal length.
+    """Records of one stretch of a log: three sequences of equal length.
 
     The broker asserts that ``start <= offset < end`` holds no other records.
-    ``times`` are Kafka timestamps in milliseconds.
+    ``times`` are Kafka timestamps, epoch seconds.
     """
 
     start: int
     end: int
-    offsets: list[int]
-    times: list[int]
-    values: list[bytes | None]
+    offsets: Sequence[int]
+    times: Sequence[float]
+    values: Sequence[bytes | None]
 
 
 class BatchSink(Protocol):
@@ -88,7 +92,7 @@ class BatchSink(Protocol):
 
 
 class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """Yields a ``RecordBatch`` a stored batch for batch topics, else as before."""
+    """Yields a ``RecordBatch`` of whole stored ones for batch topics."""
 
     batch_topics: frozenset[str] = frozenset()
     next_fetch_offset: int
@@ -97,26 +101,40 @@ class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         if self._tp.topic not in self.batch_topics:
             yield from super()._unpack_records()
             return
-        records = self._records
         start = self.next_fetch_offset
-        while records.has_next():
-            stored = records.next_batch()
-            if self._check_crcs and not stored.validate_crc():
-                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
-            wanted, self.next_fetch_offset = self.next_fetch_offset, stored.next_offset
-            if stored.is_control_batch:
-                continue
-            rows = [
-                (record.offset, record.timestamp, record.value)
-                for record in stored
-                if record.offset >= wanted
-            ]
-            if rows:
-                offsets, times, values = (
-                    list(column) for column in zip(*rows, strict=True)
-                )
-                yield RecordBatch(start, stored.next_offset, offsets, times, values)
-                start = stored.next_offset
+        rows: list[Any] = []
+        while self._records.has_next():
+            rows += self._next_rows()
+            if len(rows) >= ENOUGH_RECORDS:
+                yield _record_batch(start, self.next_fetch_offset, rows)
+                start, rows = self.next_fetch_offset, []
+        if rows:
+            yield _record_batch(start, self.next_fetch_offset, rows)
+
+    def _next_rows(self) -> list[Any]:
+        """The records of the next stored batch, from the wanted one on."""
+        stored = self._records.next_batch()
+        if self._check_crcs and not stored.validate_crc():
+            raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+        wanted, self.next_fetch_offset = self.next_fetch_offset, stored.next_offset
+        rows = [] if stored.is_control_batch else [*stored]
+        if rows and rows[0].offset < wanted:
+            rows = [row for row in rows if row.offset >= wanted]
+        return rows
+
+
+def _record_batch(start: int, end: int, rows: Sequence[Any]) -> RecordBatch:
+    first, last = rows[0].offset, rows[-1].offset
+    offsets: Sequence[int] = range(first, last + 1)
+    if len(offsets) > len(rows):
+        offsets = [row.offset for row in rows]
+    return RecordBatch(
+        start,
+        end,
+        offsets,
+        [row.timestamp / 1000 for row in rows],
+        [row.value for row in rows],
+    )
 
 
 def hear_expulsions(coordinator: Any, sink: BatchSink) -> None:

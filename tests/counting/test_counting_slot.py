@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.counting import slot as slot_module
+from monitor.counting.key_table import Key, KeyTable
 from monitor.counting.policy import OTHER
-from monitor.counting.slot import Evidence, Key, OpenSlot
+from monitor.counting.slot import Evidence, OpenSlot
 from monitor.events import COLUMNS, Cell, Reason
 
 DELIVERED = (0, 1)
@@ -27,7 +30,7 @@ def rows(slot: OpenSlot) -> dict[Cell, list[int]]:
 
 
 def test_cells_come_in_order_of_appearance_with_their_columns_added_up() -> None:
-    slot = OpenSlot(7, str)
+    slot = OpenSlot(7, str, KeyTable())
     added = [key(cell(2)), key(cell(1), BOUNCED), *[key(cell(2), BOUNCED)] * 2]
     assert slot.count(added[:3]) == slot.count(added[3:]) == 0
     assert list(rows(slot)) == [cell(2), cell(1)]
@@ -40,7 +43,7 @@ def test_cells_over_the_bound_are_folded_by_provider_however_they_come(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_CELLS_PER_SLOT", 2)
-    slot = OpenSlot(0, str)
+    slot = OpenSlot(0, str, KeyTable())
     keys = [key(cell(number)) for number in (1, 2, 3, 4, 1)]
     keys.append(key(cell(1, "gmx")))
     folded = sum(slot.count(keys[at : at + size]) for at in range(0, 6, size))
@@ -58,7 +61,7 @@ def test_a_known_cell_takes_new_columns_when_the_slot_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_CELLS_PER_SLOT", 1)
-    slot = OpenSlot(0, str)
+    slot = OpenSlot(0, str, KeyTable())
     assert slot.count([key(cell(1)), key(cell(1), BOUNCED)]) == 0
     assert list(rows(slot)) == [cell(1)]
 
@@ -67,7 +70,7 @@ def test_names_over_the_bound_are_folded_so_that_a_tally_can_be_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_NAME_BYTES_PER_SLOT", 60)
-    slot = OpenSlot(0, str)
+    slot = OpenSlot(0, str, KeyTable())
     long = Cell("yahoo", "", "é" * 20, "", "")  # 45 bytes
     assert slot.count([key(long)]) == 0
     assert slot.count([key(Cell("yahoo", "", "x" * 10, "", ""))]) == 0  # 60
@@ -76,7 +79,7 @@ def test_names_over_the_bound_are_folded_so_that_a_tally_can_be_sent(
 
 
 def test_the_first_sample_of_a_reason_stays_and_is_scrubbed() -> None:
-    slot = OpenSlot(0, str.upper)
+    slot = OpenSlot(0, str.upper, KeyTable())
     slot.note(key(cell(1), BOUNCED), Evidence(Reason.POLICY, "first"))
     slot.note(key(cell(1), BOUNCED), Evidence(Reason.POLICY, "second"))
     slot.note(key(cell(1), BOUNCED), Evidence(Reason.THROTTLED, "third"))
@@ -91,7 +94,7 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
         scrubbed.append(reply)
         return reply.upper()
 
-    slot = OpenSlot(0, scrub)
+    slot = OpenSlot(0, scrub, KeyTable())
     for number in (1, 2, 3):
         reply = f"no {number}"
         slot.note(key(cell(number)), Evidence(Reason.POLICY, reply, "same"))
@@ -100,7 +103,7 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
 
 
 def test_each_text_of_a_reason_has_a_row() -> None:
-    slot = OpenSlot(0, str)
+    slot = OpenSlot(0, str, KeyTable())
     for template in ("t1", "t2", "t1", ""):
         slot.note(key(cell(1)), Evidence(Reason.POLICY, f"says {template}", template))
     assert [(row.template, row.count, row.sample) for row in slot.reasons()] == [
@@ -115,7 +118,7 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_DETAILED_REASONS", 2)
     monkeypatch.setattr(slot_module, "MAX_REASONS_PER_SLOT", 4)
-    slot = OpenSlot(0, str)
+    slot = OpenSlot(0, str, KeyTable())
     for number, template in (
         (1, "a"),
         (2, "a"),
@@ -135,3 +138,30 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
         (OTHER, OTHER, "a", 2),
         (OTHER, OTHER, "b", 2),
     ]
+
+
+@given(
+    keys=st.lists(
+        st.builds(key, st.builds(cell, st.integers(0, 9), st.sampled_from("ab"))),
+        max_size=40,
+    ),
+    met_before=st.lists(st.builds(key, st.builds(cell, st.integers(0, 9)))),
+    cut=st.integers(0, 40),
+    most=st.integers(1, 12),
+)
+def test_neither_the_cut_nor_what_else_is_in_the_table_changes_a_slot(
+    keys: list[Key], met_before: list[Key], cut: int, most: int
+) -> None:
+    table = KeyTable()
+    table.numbers_of(met_before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slot_module, "MAX_CELLS_PER_SLOT", most)
+        whole, parts = OpenSlot(0, str, KeyTable()), OpenSlot(0, str, table)
+        folded = parts.count(keys[:cut])
+        parts.matrix()
+        folded += parts.count(keys[cut:])
+        assert whole.count(keys) == folded
+        assert rows(whole) == rows(parts)
+    if not folded:
+        assert [*rows(whole)] == [*dict.fromkeys(Cell(*one[:5]) for one in keys)]
+        assert [*rows(parts)] == [*rows(whole)]

@@ -42,7 +42,7 @@ def batch(first: int, count: int, start: int | None = None) -> RecordBatch:
         first if start is None else start,
         first + count,
         offsets,
-        [int((NOON + number) * 1000) for number in offsets],
+        [NOON + number for number in offsets],
         [event(number) for number in offsets],
     )
 

@@ -1,0 +1,64 @@
+"""Stored batches become record batches: which records, and what stretch they cover."""
+
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from monitor.service import transport
+from monitor.service.transport import RecordBatch, _BatchRecords
+
+INPUT = TopicPartition("input", 0)
+
+
+class BatchRecords(_BatchRecords):
+    batch_topics = frozenset({INPUT.topic})
+
+
+def stored(base: int, offsets: list[int]) -> bytes:
+    """A stored batch that begins at ``base``, with records at these offsets."""
+    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 100_000)
+    for offset in offsets:
+        builder.append(offset - base, 1_000 * offset, None, b"%d" % offset, headers=[])
+    return base.to_bytes(8, "big") + bytes(builder.build())[8:]
+
+
+def read(data: bytes, position: int) -> list[RecordBatch]:
+    records: Any = BatchRecords(
+        INPUT, MemoryRecords(data), [], position, None, None, True, 0
+    )
+    return [*records]
+
+
+def test_stored_batches_come_together_up_to_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "ENOUGH_RECORDS", 3)
+    data = stored(10, [10, 11]) + stored(12, [12, 13]) + stored(14, [14])
+    first, second = read(data, 10)
+    assert first == (10, 14, range(10, 14), [10, 11, 12, 13], [*map(value, first[2])])
+    assert second == (14, 15, range(14, 15), [14], [b"14"])
+
+
+def value(offset: int) -> bytes:
+    return b"%d" % offset
+
+
+def test_records_before_the_position_are_left_out() -> None:
+    (only,) = read(stored(10, [10, 11, 12]) + stored(13, [13]), 12)
+    assert only == (12, 14, range(12, 14), [12, 13], [b"12", b"13"])
+
+
+def test_a_compacted_log_keeps_its_holes() -> None:
+    (only,) = read(stored(10, [10, 12]) + stored(15, [15, 18]), 10)
+    assert only == (10, 19, [10, 12, 15, 18], [10, 12, 15, 18], [*map(value, only[2])])
+
+
+def test_a_damaged_batch_is_told() -> None:
+    data = bytearray(stored(10, [10, 11]))
+    data[-1] ^= 1
+    with pytest.raises(CorruptRecordException):
+        read(bytes(data), 10)
