@@ -7,9 +7,9 @@ membership, rebalancing, flow control and commit loop are what we want of it, so
 ``BatchConsumer`` keeps those and takes the records of the *batch topics* out of the
 stream before any of the rest exists, in ``getmany``.
 
-Two hooks below it make a batch cheap: ``PartitionRecords`` of aiokafka yields three
-sequences a batch for those topics; and the committed offset of a partition is not the
-newest offset that was read but what the ``BatchSink`` says may be committed.
+Two hooks below it make a batch cheap: aiokafka yields three sequences a batch for those
+topics (``record_batches``); and the committed offset of a partition is not the newest
+offset that was read but what the ``BatchSink`` says may be committed.
 
 Faust's own start-up can skip a backlog when a rebalance happens before the first commit
 of a group: nothing is rewound then, while the fetcher has moved on. Hence ``open`` of
@@ -23,16 +23,15 @@ next round tries again, and the sink hears of every commit how it ended.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import faust
-from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from monitor.service import clock
+from monitor.service.record_batches import RecordBatch, read_in_batches
 
 #: Pause between two looks while nothing is assigned.
 UNASSIGNED_SECONDS = 0.05
@@ -43,26 +42,8 @@ NO_GENERATION = OffsetCommitRequest.DEFAULT_GENERATION_ID
 #: Counting gives way after so long, for heartbeats, the web server and the owner.
 STRETCH_SECONDS = 0.01
 
-#: Stored batches are handed on together until they have so many records: a batch has
-#: its price, most of all a small one, and this many are counted in some 15 ms.
-ENOUGH_RECORDS = 1_500
-
 #: How long the broker may hold a fetch that finds nothing, milliseconds.
 FETCH_WAIT_MILLISECONDS = 100
-
-
-class RecordBatch(NamedTuple):
-    """Records of one stretch of a log: three sequences of equal length.
-
-    The broker asserts that ``start <= offset < end`` holds no other records.
-    ``times`` are Kafka timestamps, epoch seconds.
-    """
-
-    start: int
-    end: int
-    offsets: Sequence[int]
-    times: Sequence[float]
-    values: Sequence[bytes | None]
 
 
 class BatchSink(Protocol):
@@ -89,52 +70,6 @@ class BatchSink(Protocol):
 
     async def drain(self) -> None:
         """Partitions are about to be taken away: write what is counted."""
-
-
-class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """Yields a ``RecordBatch`` of whole stored ones for batch topics."""
-
-    batch_topics: frozenset[str] = frozenset()
-    next_fetch_offset: int
-
-    def _unpack_records(self) -> Any:
-        if self._tp.topic not in self.batch_topics:
-            yield from super()._unpack_records()
-            return
-        start = self.next_fetch_offset
-        rows: list[Any] = []
-        while self._records.has_next():
-            rows += self._next_rows()
-            if len(rows) >= ENOUGH_RECORDS:
-                yield _record_batch(start, self.next_fetch_offset, rows)
-                start, rows = self.next_fetch_offset, []
-        if rows:
-            yield _record_batch(start, self.next_fetch_offset, rows)
-
-    def _next_rows(self) -> list[Any]:
-        """The records of the next stored batch, from the wanted one on."""
-        stored = self._records.next_batch()
-        if self._check_crcs and not stored.validate_crc():
-            raise CorruptRecordException(f"Invalid CRC - {self._tp}")
-        wanted, self.next_fetch_offset = self.next_fetch_offset, stored.next_offset
-        rows = [] if stored.is_control_batch else [*stored]
-        if rows and rows[0].offset < wanted:
-            rows = [row for row in rows if row.offset >= wanted]
-        return rows
-
-
-def _record_batch(start: int, end: int, rows: Sequence[Any]) -> RecordBatch:
-    first, last = rows[0].offset, rows[-1].offset
-    offsets: Sequence[int] = range(first, last + 1)
-    if len(offsets) > len(rows):
-        offsets = [row.offset for row in rows]
-    return RecordBatch(
-        start,
-        end,
-        offsets,
-        [row.timestamp / 1000 for row in rows],
-        [row.value for row in rows],
-    )
 
 
 def hear_expulsions(coordinator: Any, sink: BatchSink) -> None:
@@ -305,8 +240,7 @@ def install(app: faust.App, sink: BatchSink, topics: Iterable[str]) -> None:
     The topics still need an agent each, which subscribes the worker to them.
     """
     batch_topics = frozenset(topics)
-    records = type("BatchRecords", (_BatchRecords,), {"batch_topics": batch_topics})
-    fetcher.PartitionRecords = records
+    read_in_batches(batch_topics)
     attributes: Mapping[str, Any] = {"sink": sink, "batch_topics": batch_topics}
     consumer = type("AppBatchConsumer", (BatchConsumer,), dict(attributes))
     transport = type("BatchTransport", (driver.Transport,), {"Consumer": consumer})

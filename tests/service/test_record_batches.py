@@ -6,10 +6,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from monitor.service import transport
-from monitor.service.transport import RecordBatch, _BatchRecords
+from monitor.service import record_batches
+from monitor.service.record_batches import RecordBatch, _BatchRecords, _Fetched
 
 INPUT = TopicPartition("input", 0)
 
@@ -28,7 +28,7 @@ def stored(base: int, offsets: list[int]) -> bytes:
 
 def read(data: bytes, position: int) -> list[RecordBatch]:
     records: Any = BatchRecords(
-        INPUT, MemoryRecords(data), [], position, None, None, True, 0
+        INPUT, _Fetched(data), [], position, None, None, True, 0
     )
     return [*records]
 
@@ -36,7 +36,7 @@ def read(data: bytes, position: int) -> list[RecordBatch]:
 def test_stored_batches_come_together_up_to_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transport, "ENOUGH_RECORDS", 3)
+    monkeypatch.setattr(record_batches, "ENOUGH_RECORDS", 3)
     data = stored(10, [10, 11]) + stored(12, [12, 13]) + stored(14, [14])
     first, second = read(data, 10)
     assert first == (10, 14, range(10, 14), [10, 11, 12, 13], [*map(value, first[2])])
@@ -58,7 +58,19 @@ def test_a_compacted_log_keeps_its_holes() -> None:
 
 
 def test_a_damaged_batch_is_told() -> None:
-    data = bytearray(stored(10, [10, 11]))
+    first, data = stored(10, [10, 11]), bytearray(stored(12, [12, 13]))
+    assert len(read(first + data, 10)[0].values) == 4
     data[-1] ^= 1
     with pytest.raises(CorruptRecordException):
-        read(bytes(data), 10)
+        read(first + data, 10)
+
+
+def test_a_batch_of_the_format_before_is_checked_too() -> None:
+    builder = LegacyRecordBatchBuilder(1, 0, 1_000)
+    builder.append(0, timestamp=7_000, key=None, value=b"old")
+    data = bytearray(builder.build())
+    (only,) = read(bytes(data), 0)
+    assert only.values == [b"old"]
+    data[-1] ^= 1
+    with pytest.raises(CorruptRecordException):
+        read(bytes(data), 0)
