@@ -27,7 +27,7 @@ def main() -> int:
     """Run all parts; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("--broker", required=True)
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     try:
