@@ -28,8 +28,8 @@ from monitor.service.commits import CommitWatch
 from monitor.service.deadletter import DeadLetters
 from monitor.service.metrics import CommitResult, TallyResult
 from monitor.service.metrics.ingest import IngestMetrics
+from monitor.service.record_batches import RecordBatch
 from monitor.service.topics import partition_of
-from monitor.service.transport import RecordBatch
 
 log = structlog.get_logger(__name__)
 

@@ -17,8 +17,8 @@ from monitor.service.deadletter import DeadLetters
 from monitor.service.ingest import CountsTopic, IngestService, TopicInput
 from monitor.service.ingest_report import Growth, IngestReport
 from monitor.service.metrics import Metrics
+from monitor.service.record_batches import RecordBatch
 from monitor.service.settings_sections import DeadletterSettings
-from monitor.service.transport import RecordBatch
 from monitor.sources import SourceOptions, open_source
 
 INPUT = TP("delivery.events", 0)
