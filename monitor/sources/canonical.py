@@ -49,7 +49,7 @@ NAME = "canonical"
 
 #: Records looked at in one go. More of them leave the processor's cache, and may be
 #: longer together than a record may be.
-STRETCH = 256
+STRETCH = 512
 
 _Time = Annotated[float, msgspec.Meta(ge=MIN_TIME, le=MAX_TIME)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]

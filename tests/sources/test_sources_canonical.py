@@ -277,7 +277,7 @@ def test_the_fast_path_says_what_the_slow_one_says(
 #: Between good records: what no fast path may take, or count as two.
 ODD = st.sampled_from(
     [None, b"", b"{", b"{}\n{}", b"[]", b"  ", b"\xff", b'{"a":{}}', b"7", b"{}" * 2]
-)
+) | st.sampled_from([b'{"a":' + b"[" * 50_000, b'{"event_id":' + b"[" * 50_000])
 
 
 def fields_of(events: Iterable[DeliveryEvent | None]) -> list[Record | None]:
