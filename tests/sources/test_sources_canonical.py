@@ -162,6 +162,11 @@ def test_numbers_and_nulls_for_names(
         ({"event_time": {}}, InvalidReason.WRONG_SHAPE),
         ({"counts_to_rate": "yes"}, InvalidReason.WRONG_SHAPE),
         ({"campaign": ["a"]}, InvalidReason.WRONG_SHAPE),
+        ({"recipient": {}}, InvalidReason.WRONG_SHAPE),
+        (
+            {"recipient": [], "diagnostic": "[", "tenant": None},
+            InvalidReason.WRONG_SHAPE,
+        ),
         ({"diagnostic": {}}, InvalidReason.WRONG_SHAPE),
     ],
 )
@@ -224,10 +229,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "counts_to_rate": st.none() | st.booleans(),
     "reply_code": CODES,
     "attempt": st.sampled_from([0, 1, 1_000_000, 1_000_001, -1, 1.5]),
-    "recipient": st.none() | st.sampled_from(["ann@Mailbox.test", "nobody"]),
+    "recipient": st.none() | st.sampled_from(["ann@Mailbox.test", "nobody", {}, [[]]]),
     "unknown": TEXTS | st.sampled_from([{}, [[]], {"event_id": "f"}, ["{"] * 40]),
 }
-FIELDS |= dict.fromkeys(NAMES, TEXTS)
+FIELDS |= dict.fromkeys(NAMES, st.none() | TEXTS)
 
 #: Few at a time, or hardly a record would stay on the fast path.
 CHANGES = st.lists(
@@ -321,7 +326,7 @@ def good(**changes: object) -> bytes:
 
 @pytest.mark.parametrize(
     "odd",
-    [None, b"", b"{", b" ", good(tenant='a"b'), good(tenant=None), good(event_time=0)],
+    [None, b"", b"{", b" ", good(tenant='a"b'), good(tenant=7), good(event_time=0)],
 )
 def test_every_record_of_a_long_batch_keeps_its_place(odd: bytes | None) -> None:
     count = 2 * STRETCH + 3
@@ -332,6 +337,15 @@ def test_every_record_of_a_long_batch_keeps_its_place(odd: bytes | None) -> None
     assert [event.event_id if event else None for event in plain] == [
         None if value is odd else f"e{place}" for place, value in enumerate(values)
     ]
+
+
+def test_nulls_are_as_good_as_nothing() -> None:
+    names = {*NAMES, "attempt", "counts_to_rate", "unknown"} - {"recipient_domain"}
+    values = [good(), good(**dict.fromkeys(names)), good(event_id=None)]
+    nothing, nulls, nameless = open_source("canonical").plain(values)
+    assert nulls is not None
+    assert fields_of([nulls]) == fields_of([nothing])
+    assert nameless is None
 
 
 def test_records_that_are_long_together_are_read_in_one_go() -> None:
