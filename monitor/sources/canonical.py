@@ -228,17 +228,18 @@ class Canonical:
 def _read(lines: Sequence[bytes]) -> list[_PlainEvent | None]:
     """The events of likely records; ``None`` for what is no complete event."""
     events: list[_PlainEvent | None] = []
-    rest, read = iter(lines), _KNOWN
+    read = _KNOWN
     while len(events) < len(lines):
         try:
-            # What is read before one fails stays, and the one that fails is taken.
-            events.extend(map(read, rest))
+            # What is read before one fails stays in the list.
+            events.extend(map(read, lines[len(events) :]))
         except msgspec.DecodeError:
             if read is _KNOWN:
-                # Their writer may have fields of its own: this one and the rest again.
-                rest, read = iter(lines[len(events) :]), _read_shallow
+                # Its writer may have fields of its own: once more, and those behind it.
+                read = _read_shallow
             else:
                 events.append(None)
+                read = _KNOWN
     return events
 
 
