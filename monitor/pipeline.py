@@ -49,10 +49,6 @@ DOUBT_SECONDS = 600.0
 _DELIVERED = Outcome.DELIVERED
 _DELIVERED_COLUMNS = columns_of(_DELIVERED, None)
 
-_ID, _TIME = attrgetter("event_id"), attrgetter("event_time")
-_DOMAIN, _MX_HOST = attrgetter("recipient_domain"), attrgetter("mx_host")
-_SOURCE_IP, _CAMPAIGN = attrgetter("source_ip"), attrgetter("campaign")
-_TENANT, _SEGMENT = attrgetter("tenant"), attrgetter("segment")
 _KIND = attrgetter("bounce_class", "reason")
 
 
@@ -125,26 +121,27 @@ class Ingest:
     def __call__(self, records: Records) -> Ingested:
         """Read records; never raises, whatever the bytes."""
         at, events, refused = self._decode(records)
-        providers = self._providers.match_all(
-            map(_DOMAIN, events), map(_MX_HOST, events)
-        )
+        providers = self._providers.match_all(events)
         columns, evidence, excluded = self._judge(events, providers)
-        keys = zip(
-            providers,
-            map(_SOURCE_IP, events),
-            map(_CAMPAIGN, events),
-            map(_TENANT, events),
-            map(_SEGMENT, events),
-            columns,
-            strict=True,
-        )
         batch = CountBatch(
             offsets=records.offsets,
             times=records.times,
             at=at,
-            event_ids=[*map(_ID, events)],
-            event_times=[*map(_TIME, events)],
-            keys=[*keys],
+            event_ids=[event.event_id for event in events],
+            event_times=[event.event_time for event in events],
+            keys=[
+                (
+                    provider,
+                    event.source_ip,
+                    event.campaign,
+                    event.tenant,
+                    event.segment,
+                    adds_to,
+                )
+                for event, provider, adds_to in zip(
+                    events, providers, columns, strict=True
+                )
+            ],
             evidence=evidence,
             excluded=excluded,
             invalid=[records.offsets[place] for place, bad in refused for _ in bad],

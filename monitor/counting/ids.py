@@ -6,7 +6,7 @@ allowed lateness. No filter with false positives is involved; two different ids 
 mistaken for one only if their 64-bit hashes agree, about 3e-10 for a slot of 100,000.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -32,32 +32,49 @@ class SeenIds:
         return len(self._hot) + settled
 
     def add(self, event_id: str) -> bool:
-        """Remember an id; false if it was there already.
+        """Remember an id; false if it was there already."""
+        return self.add_all([event_id]) is None
+
+    def add_all(self, event_ids: Sequence[str]) -> list[int] | None:
+        """Remember ids; returns the places of those that are new, ``None`` for all.
 
         Over the limit an unknown id is let through unremembered, and counted in
         ``overflow``: an event counted twice is better than one lost.
         """
-        number = hash(event_id)
-        if number in self._hot or self._in_settled(number):
-            return False
-        if len(self) >= self._limit:
-            self.overflow += 1
-            return True
-        self._hot.add(number)
-        return True
+        numbers, hot = [*map(hash, event_ids)], self._hot
+        settled = self._settled_among(numbers)
+        known = len(hot)
+        fits = len(self) + len(numbers) <= self._limit
+        if not fits or settled or not hot.isdisjoint(numbers):
+            new = self._add_each(numbers, settled)
+        else:
+            hot.update(numbers)
+            if len(hot) - known == len(numbers):
+                return None
+            new = _firsts(numbers)
+        return None if len(new) == len(numbers) else new
 
-    def add_all(self, event_ids: Sequence[str]) -> list[int] | None:
-        """Remember ids; returns the places of those that are new, ``None`` for all."""
-        numbers = set(map(hash, event_ids))
-        if (
-            len(numbers) == len(event_ids) <= self._limit - len(self)
-            and self._settled is None
-            and self._hot.isdisjoint(numbers)
-        ):
-            self._hot |= numbers
-            return None
-        new = [place for place, one in enumerate(event_ids) if self.add(one)]
-        return None if len(new) == len(event_ids) else new
+    def _add_each(self, numbers: Sequence[int], settled: Collection[int]) -> list[int]:
+        """Remember numbers one by one; returns the places of those that are new."""
+        new: list[int] = []
+        for place, number in enumerate(numbers):
+            if number in settled or number in self._hot:
+                continue
+            new.append(place)
+            if len(self) < self._limit:
+                self._hot.add(number)
+            else:
+                self.overflow += 1
+        return new
+
+    def _settled_among(self, numbers: Sequence[int]) -> set[int]:
+        """Those of the numbers that are packed."""
+        if self._settled is None or not numbers:
+            return set()
+        wanted = np.array(numbers, dtype=np.int64)
+        at = np.searchsorted(self._settled, wanted)
+        there = self._settled.take(at, mode="clip") == wanted
+        return set(wanted[there].tolist())
 
     def settle(self) -> None:
         """Pack what was added so far; membership stays the same."""
@@ -70,8 +87,10 @@ class SeenIds:
         self._settled = packed
         self._hot = set()
 
-    def _in_settled(self, number: int) -> bool:
-        if self._settled is None:
-            return False
-        at = int(np.searchsorted(self._settled, number))
-        return at < len(self._settled) and int(self._settled[at]) == number
+
+def _firsts(numbers: Sequence[int]) -> list[int]:
+    """The places at which a number comes for the first time."""
+    first: dict[int, int] = {}
+    for place, number in enumerate(numbers):
+        first.setdefault(number, place)
+    return [*first.values()]

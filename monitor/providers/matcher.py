@@ -2,11 +2,12 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import NamedTuple
 
 from monitor.errors import ConfigError
+from monitor.events import DeliveryEvent
 
 #: The provider of whatever no group claims; no group may be called so.
 OTHER = "other"
@@ -14,14 +15,31 @@ OTHER = "other"
 #: A host name has at most 253 characters (RFC 1035); a longer one is in no group.
 MAX_HOST = 253
 
-#: Answers kept for the hot path. A day's mail names fewer domains that matter; a flood
-#: of made-up ones empties the cache now and then, at 1 us an answer until it is warm.
+#: Answers kept for the hot path, of domains and of hosts. A day's mail names fewer that
+#: matter; a flood of made-up ones empties the cache now and then, at 1 us an answer
+#: until it is warm.
 MAX_CACHED = 50_000
 
 _COLUMNS = ("group", "recipient_domains", "mx_suffixes")
 _SEPARATOR = ";"
 _GROUP = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*", re.ASCII)
+
+
+class _Answers(dict[str, str]):
+    """Remembers the answers to names of no absurd length, so many of them."""
+
+    def __init__(self, ask: Callable[[str], str]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, name: str) -> str:
+        answer = self._ask(name)
+        if len(name) <= MAX_HOST:
+            if len(self) >= MAX_CACHED:
+                self.clear()
+            self[name] = answer
+        return answer
 
 
 class ProviderMatcher:
@@ -38,12 +56,13 @@ class ProviderMatcher:
         suffixes: group of each MX suffix, in lower case, without leading dot.
     """
 
-    __slots__ = ("_cache", "_domains", "_suffixes")
+    __slots__ = ("_by_domain", "_by_host", "_domains", "_suffixes")
 
     def __init__(self, domains: Mapping[str, str], suffixes: Mapping[str, str]) -> None:
         self._domains = dict(domains)
         self._suffixes = dict(suffixes)
-        self._cache: dict[tuple[str, str], str] = {}
+        self._by_host = _Answers(self._of_host)
+        self._by_domain = _Answers(self._of_domain)
 
     @classmethod
     def builtin(cls) -> "ProviderMatcher":
@@ -78,31 +97,27 @@ class ProviderMatcher:
 
     def match(self, recipient_domain: str, mx_host: str = "") -> str:
         """The group of a mail; ``OTHER`` for any text that none claims."""
-        key = (recipient_domain, mx_host)
-        found = self._cache.get(key)
-        if found is None:
-            found = self._find(recipient_domain, mx_host)
-            if len(recipient_domain) <= MAX_HOST >= len(mx_host):
-                if len(self._cache) >= MAX_CACHED:
-                    self._cache.clear()
-                self._cache[key] = found
-        return found
+        return self._by_host[mx_host] or self._by_domain[recipient_domain]
 
-    def match_all(self, domains: Iterable[str], mx_hosts: Iterable[str]) -> list[str]:
+    def match_all(self, events: Iterable[DeliveryEvent]) -> list[str]:
         """The groups of several mails, in order."""
-        known = self._cache.get
+        by_host, by_domain = self._by_host, self._by_domain
         return [
-            known(mail) or self.match(*mail)
-            for mail in zip(domains, mx_hosts, strict=True)
+            by_host[event.mx_host] or by_domain[event.recipient_domain]
+            for event in events
         ]
 
-    def _find(self, recipient_domain: str, mx_host: str) -> str:
+    def _of_host(self, mx_host: str) -> str:
+        """The group of a receiving host; ``""`` if none claims it."""
         host = _normal(mx_host)
         while host:
             group = self._suffixes.get(host)
             if group is not None:
                 return group
             host = host.partition(".")[2]
+        return ""
+
+    def _of_domain(self, recipient_domain: str) -> str:
         return self._domains.get(_normal(recipient_domain), OTHER)
 
 

@@ -99,6 +99,8 @@ def text(value: Scalar) -> str:
 
 def name(value: Scalar) -> str:
     """A label, host or id: at most ``MAX_NAME`` characters, none of them unseen."""
+    if value is None or value == "":
+        return ""
     cut = text(value)[:MAX_NAME]
     if cut.isascii() and cut.isprintable():
         return cut

@@ -45,6 +45,23 @@ def test_over_the_limit_ids_are_let_through_and_counted(
         assert len(ids) == len(known)
 
 
+@given(st.lists(st.one_of(st.lists(IDS, max_size=12), st.none())), st.integers(0, 40))
+def test_many_are_remembered_as_each_is(
+    batches: list[list[str] | None], limit: int
+) -> None:
+    together, alone = SeenIds(limit), SeenIds(limit)
+    for batch in batches:
+        if batch is None:
+            together.settle()
+            continue
+        new = [place for place, one in enumerate(batch) if alone.add(one)]
+        found = together.add_all(batch)
+        assert (found is None) == (len(new) == len(batch))
+        assert found is None or found == new
+        assert len(together) == len(alone)
+        assert together.overflow == alone.overflow
+
+
 def test_a_hundred_thousand_ids_are_told_apart() -> None:
     ids = SeenIds(limit=1_000_000)
     for start in range(0, 100_000, 20_000):

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import ConfigError
+from monitor.events import DeliveryEvent, Outcome
 from monitor.providers import OTHER, ProviderMatcher
 from monitor.providers.matcher import MAX_CACHED, MAX_HOST
 
@@ -11,6 +12,11 @@ alpha,mailbox,alpha.test;mail.alpha.test,.mx.alpha.test,own
 beta_hosted,hosted,,hosted.beta.test;.beta-mx.test,own
 beta,mailbox,Beta.test, .beta.test ,own
 """
+
+#: Some in the table, as a domain or as a host, and some that are not.
+NAMED = st.sampled_from(
+    ["", "alpha.test", "x.mx.alpha.test", "beta.test", "a.hosted.beta.test", "b.test"]
+)
 
 LABELS = st.text("abcxyz0123456789-_", min_size=1, max_size=8)
 HOSTS = st.lists(LABELS, min_size=1, max_size=5).map(".".join)
@@ -95,10 +101,34 @@ def test_the_cache_is_bounded_and_answers_stay_right() -> None:
     matcher = ProviderMatcher.from_csv(TABLE)
     for number in range(MAX_CACHED + 10):
         assert matcher.match(f"d{number}.test") == OTHER
-    assert len(matcher._cache) == 10
-    matcher.match("y" * 1_000)
-    assert len(matcher._cache) == 10
+    assert len(matcher._by_domain) == 10
+    assert [*matcher._by_host] == [""]
+    for number in range(MAX_CACHED + 9):
+        assert matcher.match("alpha.test", f"mx{number}.beta.test") == "beta"
+    assert len(matcher._by_host) == 10
+    matcher.match("y" * 1_000, "z" * 1_000)
+    assert len(matcher._by_domain) == 10
+    assert len(matcher._by_host) == 10
     assert matcher.match("alpha.test") == "alpha"
+
+
+@given(st.lists(st.tuples(NAMED, NAMED), max_size=20))
+def test_many_are_matched_as_each_is(mails: list[tuple[str, str]]) -> None:
+    events = [
+        DeliveryEvent(
+            event_id="e",
+            event_time=0.0,
+            source="s",
+            outcome=Outcome.DELIVERED,
+            recipient_domain=domain,
+            mx_host=host,
+        )
+        for domain, host in mails
+    ]
+    matcher = ProviderMatcher.from_csv(TABLE)
+    expected = [ProviderMatcher.from_csv(TABLE).match(*mail) for mail in mails]
+    assert matcher.match_all(events) == expected
+    assert matcher.match_all(events) == expected  # from the cache
 
 
 def test_groups(matcher: ProviderMatcher) -> None:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from monitor.errors import InvalidEvent, InvalidReason
 from monitor.events import Decoded, DeliveryEvent, Outcome
 from monitor.sources import SourceOptions, open_source
-from monitor.sources.canonical import Canonical
-from monitor.sources.fields import MAX_NAME
+from monitor.sources.canonical import STRETCH, Canonical
+from monitor.sources.fields import MAX_DIAGNOSTIC, MAX_NAME
+from monitor.sources.guard import MAX_DEPTH, MAX_RECORD_BYTES
 
 Record = dict[str, Any]
 Only = Callable[..., DeliveryEvent]
@@ -161,6 +162,11 @@ def test_numbers_and_nulls_for_names(
         ({"event_time": {}}, InvalidReason.WRONG_SHAPE),
         ({"counts_to_rate": "yes"}, InvalidReason.WRONG_SHAPE),
         ({"campaign": ["a"]}, InvalidReason.WRONG_SHAPE),
+        ({"recipient": {}}, InvalidReason.WRONG_SHAPE),
+        (
+            {"recipient": [], "diagnostic": "[", "tenant": None},
+            InvalidReason.WRONG_SHAPE,
+        ),
         ({"diagnostic": {}}, InvalidReason.WRONG_SHAPE),
     ],
 )
@@ -195,8 +201,10 @@ def test_computed_ids_tell_events_apart(
         assert only("canonical", value | change).event_id != first
 
 
+LONG = (("x", MAX_NAME), ("y", MAX_DIAGNOSTIC))
 TEXTS = st.sampled_from(
-    ["", "x", "Ünï", "a\tb", "\\", "MiXed.test", "x" * 201, "y" * 2049, "\x7f"]
+    ["", "x", "Ünï", "a\tb", "\\", "MiXed.test", "\x7f", "7.8", "\u200b"]
+    + [sign * (bound + over) for sign, bound in LONG for over in (0, 1)]
 )
 CODES = st.sampled_from([0, 1, 199, 200, 250, 421, 550, 599, 600, -1, None, "550"])
 NAMES = (
@@ -215,15 +223,16 @@ NAMES = (
 )
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "event_id": st.none() | TEXTS,
-    "event_time": st.sampled_from([1e9, 1_767_225_600, 4_102_444_801, "2026-01-01"]),
+    "event_time": st.sampled_from([1e9, 999_999_999.999, 1_767_225_600, 10**400])
+    | st.sampled_from([4_102_444_800, 4_102_444_800.001, True, "2026-01-01", "2e9"]),
     "outcome": st.sampled_from([*Outcome, "nonsense"]),
     "counts_to_rate": st.none() | st.booleans(),
     "reply_code": CODES,
     "attempt": st.sampled_from([0, 1, 1_000_000, 1_000_001, -1, 1.5]),
-    "recipient": st.none() | st.sampled_from(["ann@Mailbox.test", "nobody"]),
-    "unknown": TEXTS,
+    "recipient": st.none() | st.sampled_from(["ann@Mailbox.test", "nobody", {}, [[]]]),
+    "unknown": TEXTS | st.sampled_from([{}, [[]], {"event_id": "f"}, ["{"] * 40]),
 }
-FIELDS |= dict.fromkeys(NAMES, TEXTS)
+FIELDS |= dict.fromkeys(NAMES, st.none() | TEXTS)
 
 #: Few at a time, or hardly a record would stay on the fast path.
 CHANGES = st.lists(
@@ -273,7 +282,12 @@ def test_the_fast_path_says_what_the_slow_one_says(
 #: Between good records: what no fast path may take, or count as two.
 ODD = st.sampled_from(
     [None, b"", b"{", b"{}\n{}", b"[]", b"  ", b"\xff", b'{"a":{}}', b"7", b"{}" * 2]
-)
+) | st.sampled_from([b'{"a":' + b"[" * 50_000, b'{"event_id":' + b"[" * 50_000])
+
+
+def fields_of(events: Iterable[DeliveryEvent | None]) -> list[Record | None]:
+    """What the events say; by which reader they were read is no difference."""
+    return [None if one is None else msgspec.structs.asdict(one) for one in events]
 
 
 @given(
@@ -290,8 +304,66 @@ def test_a_batch_is_read_as_its_records_are(values: list[bytes | None]) -> None:
     plain = source.plain(values)
     assert len(plain) == len(values)
     for value, event in zip(values, plain, strict=True):
-        alone = source(value)
+        # What is odd in one record changes nothing for the others.
+        assert fields_of(source.plain([value])) == fields_of([event])
         if event is not None:
-            assert (alone.events, alone.invalid) == ((event,), ())
-    good = [value for value, event in zip(values, plain, strict=True) if event]
-    assert source.plain(good) == [event for event in plain if event]
+            alone = source(value)
+            assert alone.invalid == ()
+            assert fields_of(alone.events) == fields_of([event])
+
+
+def good(**changes: object) -> bytes:
+    """A record that is plain, unless a change makes it odd."""
+    base = {
+        "event_id": "e",
+        "event_time": 1_767_225_600.5,
+        "outcome": "delivered",
+        "recipient_domain": "mailbox.test",
+        "reply_code": 250,
+    }
+    return json.dumps(base | changes).encode()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, b"", b"{", b" ", good(tenant='a"b'), good(tenant=7), good(event_time=0)],
+)
+def test_every_record_of_a_long_batch_keeps_its_place(odd: bytes | None) -> None:
+    count = 2 * STRETCH + 3
+    values: list[bytes | None] = [good(event_id=f"e{n}") for n in range(count)]
+    for strange in (0, 1, STRETCH - 1, STRETCH, count - 1):
+        values[strange] = odd
+    plain = open_source("canonical").plain(values)
+    assert [event.event_id if event else None for event in plain] == [
+        None if value is odd else f"e{place}" for place, value in enumerate(values)
+    ]
+
+
+def test_nulls_are_as_good_as_nothing() -> None:
+    names = {*NAMES, "attempt", "counts_to_rate", "unknown"} - {"recipient_domain"}
+    values = [good(), good(**dict.fromkeys(names)), good(event_id=None)]
+    nothing, nulls, nameless = open_source("canonical").plain(values)
+    assert nulls is not None
+    assert fields_of([nulls]) == fields_of([nothing])
+    assert nameless is None
+
+
+def test_records_that_are_long_together_are_read_in_one_go() -> None:
+    long = good(diagnostic="d" * 2_000, **{f"x{n}": "y" * 1_000 for n in range(5)})
+    assert len(long) * STRETCH > MAX_RECORD_BYTES
+    assert all(open_source("canonical").plain([long] * STRETCH))
+
+
+@pytest.mark.parametrize(
+    ("depth", "taken"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False)]
+)
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_unknown_fields_may_nest_but_not_too_deep(
+    brackets: str, depth: int, taken: bool
+) -> None:
+    inner: object = 7
+    for _ in range(depth):
+        inner = [inner] if brackets == "[]" else {"a": inner}
+    values = [good(), good(unknown=inner), good()]
+    plain = open_source("canonical").plain(values)
+    assert [event is not None for event in plain] == [True, taken, True]
