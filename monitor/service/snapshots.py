@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from monitor.events import Incident, IncidentState, Scope, Severity
 from monitor.service.kafka import MAX_RECORD_BYTES, partitions_of, read_to_end
 
 log = structlog.get_logger(__name__)
@@ -19,6 +20,11 @@ VERSION = 1
 
 #: Generations of snapshots that exist side by side.
 GENERATIONS = 2
+
+#: After a snapshot so many times as long as it took are left to the fleet, and at least
+#: so many seconds, whatever is told meanwhile.
+REST_A_SNAPSHOT = 5.0
+SHORTEST_REST = 1.0
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -32,6 +38,43 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     number: int
     offsets: Mapping[str, int]
     state: bytes
+
+
+class SnapshotDue:
+    """Says when to write the next snapshot: now and then, and soon after news.
+
+    Who takes over must know of an incident that was told, or tells it again: perhaps
+    dated a little otherwise, and so by another name.
+
+    Args:
+        pause_seconds: from one snapshot to the next while nothing is told.
+    """
+
+    def __init__(self, pause_seconds: float) -> None:
+        self._pause = pause_seconds
+        self._written_at = self._rested_at = 0.0
+        self._is_news = False
+        self._told: dict[str, tuple[IncidentState, Severity, Scope]] = {}
+
+    def told(self, incident: Incident) -> None:
+        """Note what was said; it is news unless only the numbers have changed."""
+        said = incident.state, incident.severity, incident.scope
+        self._is_news |= self._told.get(incident.id) != said
+        if incident.state is IncidentState.CLOSED:
+            self._told.pop(incident.id, None)
+        else:
+            self._told[incident.id] = said
+
+    def written(self, began: float, ended: float) -> None:
+        """A snapshot was written; monotonic times of its begin and end."""
+        self._is_news, self._written_at = False, ended
+        self._rested_at = ended + max(SHORTEST_REST, REST_A_SNAPSHOT * (ended - began))
+
+    def is_due(self, now: float) -> bool:
+        """True when one is to be written at a monotonic time."""
+        if self._is_news and now >= self._rested_at:
+            return True
+        return now >= self._written_at + self._pause
 
 
 class _Chunk(msgspec.Struct, frozen=True, array_like=True):
