@@ -289,10 +289,14 @@ class FleetOwner:
         }
         self._number += 1
         started = clock.monotonic()
+        # Seconds for a large fleet. Nobody changes the mind but who waits here, so a
+        # thread may read it, and the loop goes on counting and keeps its place in the
+        # group.
+        state = await asyncio.to_thread(mind.snapshot)
         size = await write_snapshot(
             producer,
             self._names.snapshots,
-            Snapshot(self.fleet, epoch, self._number, offsets, mind.snapshot()),
+            Snapshot(self.fleet, epoch, self._number, offsets, state),
         )
         self._due.written(started, clock.monotonic())
         self._report.snapshot(size)

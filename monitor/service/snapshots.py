@@ -4,6 +4,7 @@ Two generations are kept under different keys, so that a crash between two chunk
 compaction in the middle of one, always leaves a whole one to restore from.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -23,7 +24,7 @@ GENERATIONS = 2
 
 #: After a snapshot so many times as long as it took are left to the fleet, and at least
 #: so many seconds, whatever is told meanwhile.
-REST_A_SNAPSHOT = 5.0
+REST_A_SNAPSHOT = 9.0
 SHORTEST_REST = 1.0
 
 
@@ -90,18 +91,25 @@ async def write_snapshot(
     producer: AIOKafkaProducer, topic: str, snapshot: Snapshot
 ) -> int:
     """Write all chunks and wait for them; returns the size in bytes."""
-    data = msgspec.msgpack.encode(snapshot)
+    size, chunks = await asyncio.to_thread(_cut, snapshot)
+    generation = snapshot.number % GENERATIONS
+    for index, chunk in enumerate(chunks):
+        key = f"{snapshot.fleet}/{generation}/{index}".encode()
+        await producer.send_and_wait(topic, chunk, key=key)
+    return size
+
+
+def _cut(snapshot: Snapshot) -> tuple[int, list[bytes]]:
+    """The size of a snapshot, and the records that it travels in."""
+    data = memoryview(msgspec.msgpack.encode(snapshot))
     parts = [
         data[at : at + MAX_RECORD_BYTES] for at in range(0, len(data), MAX_RECORD_BYTES)
     ]
-    generation = snapshot.number % GENERATIONS
-    for index, part in enumerate(parts):
-        chunk = _Chunk(
-            VERSION, snapshot.epoch, snapshot.number, index, len(parts), part
-        )
-        key = f"{snapshot.fleet}/{generation}/{index}".encode()
-        await producer.send_and_wait(topic, msgspec.msgpack.encode(chunk), key=key)
-    return len(data)
+    epoch, number, of = snapshot.epoch, snapshot.number, len(parts)
+    return len(data), [
+        msgspec.msgpack.encode(_Chunk(VERSION, epoch, number, index, of, bytes(part)))
+        for index, part in enumerate(parts)
+    ]
 
 
 async def read_snapshot(
