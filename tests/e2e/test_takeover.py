@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.events import Action, Incident, IncidentState, Mode, Severity
+from monitor.events import Action, Channel, Incident, IncidentState, Mode, Severity
 from monitor.service import clock
 from monitor.service.settings import load_settings
 from monitor.service.topics import create_topics
@@ -31,9 +31,12 @@ WAIT_SECONDS = 60.0
 #: A snapshot comes of what is told, or not within this test.
 SNAPSHOT_SECONDS = 3_600
 
-#: A baseline learns on, from twenty minutes of history, while one worker follows the
-#: other; what was never learned would be off by far more.
-LEARNED_MEANWHILE = 0.15
+#: A baseline of twenty minutes learns on, for some seconds, while one worker follows
+#: the other.
+LEARNED_MEANWHILE = 0.05
+
+#: So close to the end of the input, all history is counted: it is thirty times as long.
+READY_LAG_RECORDS = 1_000
 
 _OWNER = f'bouncemon_owner{{fleet="{FLEET}"}}'
 _NORMAL = (
@@ -64,6 +67,10 @@ def sample(worker: WorkerProcess, series: str) -> float | None:
     return float(found[1]) if found else None
 
 
+def owners(workers: list[WorkerProcess]) -> list[WorkerProcess]:
+    return [worker for worker in workers if sample(worker, _OWNER) == 1]
+
+
 async def normal_rate(worker: WorkerProcess) -> float:
     """What the owner takes for the sick provider's normal rate, once it shows it."""
     shown = f"a baseline on the page of {worker.name}"
@@ -73,30 +80,37 @@ async def normal_rate(worker: WorkerProcess) -> float:
     return rate
 
 
-async def is_saved(stage: Stage) -> None:
-    """Return once a snapshot knows of the incident."""
+async def saved_rate(stage: Stage) -> float:
+    """The same as a snapshot holds it that knows of the incident."""
     deadline = clock.monotonic() + WAIT_SECONDS
     while True:
         mind = await stage.saved()
         if mind is not None and mind.observer.incidents:
-            return
+            break
         assert clock.monotonic() < deadline, "no snapshot holds the incident"
+    rows = mind.observer.rates(1)
+    (rate, *_) = [row for row in rows if (row.kind, row.key) == (SICK.kind, SICK.key)]
+    return rate.baseline[list(Channel).index(CHANNEL)]
+
+
+async def all_counted(workers: list[WorkerProcess]) -> WorkerProcess:
+    """Return the owner once all history is counted and known."""
+    for worker in workers:
+        await asyncio.to_thread(worker.wait_until_ready, WAIT_SECONDS)
+    await until(lambda: len(owners(workers)) == 1, WAIT_SECONDS, "an owner")
+    (owner,) = owners(workers)
+    await normal_rate(owner)
+    return owner
 
 
 async def play(stage: Stage, workers: list[WorkerProcess]) -> Seen:
     """The story up to its end, when the incident is closed."""
-
-    def owners() -> list[WorkerProcess]:
-        return [worker for worker in workers if sample(worker, _OWNER) == 1]
-
-    await until(lambda: bool(owners()), WAIT_SECONDS, "an owner")
-    (owner,) = owners()
+    owner = await all_counted(workers)
     (other,) = [worker for worker in workers if worker is not owner]
-    before = await normal_rate(owner)
     told = stage.told
     stage.sicken()
     await until(lambda: bool(told.spoken_by(1)), WAIT_SECONDS, "a directive")
-    await is_saved(stage)
+    before = await saved_rate(stage)
     owner.kill()
     killed_at = clock.now()
     await until(lambda: bool(told.spoken_by(2)), WAIT_SECONDS, "its renewal")
@@ -154,6 +168,7 @@ def test_takeover_in_the_middle_of_an_incident(
         "BOUNCEMON_INPUTS": json.dumps(inputs),
         "BOUNCEMON_THROTTLE__MODE": Mode.ENFORCE.value,
         "BOUNCEMON_OBSERVE__SNAPSHOT_SECONDS": str(SNAPSHOT_SECONDS),
+        "BOUNCEMON_WATCHDOG__READY_LAG_RECORDS": str(READY_LAG_RECORDS),
     }
     settings = load_settings(None, environ)
     asyncio.run(create_topics(settings))
