@@ -32,8 +32,8 @@ WAIT_SECONDS = 60.0
 SNAPSHOT_SECONDS = 3_600
 
 #: A baseline of twenty minutes learns on, for some seconds, while one worker follows
-#: the other.
-LEARNED_MEANWHILE = 0.05
+#: the other. Of a lost one nothing would be shown before ten minutes have passed.
+LEARNED_MEANWHILE = 0.1
 
 #: So close to the end of the input, all history is counted: it is thirty times as long.
 READY_LAG_RECORDS = 1_000
