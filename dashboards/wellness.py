@@ -63,10 +63,15 @@ def _exactness() -> tuple[Panel, ...]:
         ),
         graph(
             "Exactness",
-            "Unaccounted events and unexplained holes in the log; both must be 0.",
+            "Unaccounted events, unexplained holes in the log, and 1 while nothing new "
+            "may be opened on the counts of a fleet; all must be 0.",
             "short",
             Query("max(abs(bouncemon_unaccounted_events))", "unaccounted"),
             Query("sum(bouncemon_log_gaps_total)", "log gaps"),
+            Query(
+                f"max by (fleet) (bouncemon_detection_gate_shut{{{FLEET}}})",
+                "gate of {{fleet}} shut",
+            ),
         ),
         graph(
             "Commit delay and flush",

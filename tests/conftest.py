@@ -2,13 +2,14 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from monitor.service.embedded import EmbeddedBroker
+from monitor.service.embedded import EmbeddedBroker, sigterm_as_ctrl_c
 from tests.kafka.apache import ApacheKafka
 from tests.tools.prometheus_tools import Tools, ToolsMissing, find_tools
 
@@ -28,6 +29,7 @@ settings.load_profile(PROFILE)
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[VERSIONS] = {}
+    sigterm_as_ctrl_c()  # else a broker's folder would stay
 
 
 def pytest_report_header() -> str:
@@ -42,6 +44,17 @@ def pytest_terminal_summary(
 ) -> None:
     for name, version in config.stash[VERSIONS].items():
         terminalreporter.write_line(f"tested with {name}: {version}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tidy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Whatever runs here, killed workers too, leaves no folder of ours behind."""
+    folder = tmp_path_factory.mktemp("tidy")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield
+    assert [path.name for path in folder.glob("bouncemon*")] == []
 
 
 @pytest.fixture(scope="session")

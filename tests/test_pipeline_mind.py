@@ -1,5 +1,6 @@
 """The right half of the river: what is told to people is not acted on, and so on."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from monitor.events import (
     IncidentKind,
     IncidentState,
     Mode,
+    Scope,
     Severity,
 )
 from monitor.observe import FleetObserver, Health, ObservePolicy
@@ -80,6 +82,17 @@ def test_a_person_may_accept_an_incident_and_an_alert_may_not(
     on = mind(run.observer)
     on.command(order(run.observer.incidents[0], actor, run.now), run.now)
     assert [one.state for one in on.tick(run.now + 1.0).incidents] == state
+
+
+def test_what_no_order_can_name_may_be_accepted() -> None:
+    run = drifting()
+    on = mind(run.observer)
+    told = order(run.observer.incidents[0], "alice", run.now)
+    outflow = on.command(msgspec.structs.replace(told, scope=Scope()), run.now)
+    assert [ruling.applied for ruling in outflow.rulings] == [True]
+    assert outflow.directives == []
+    (closed,) = on.tick(run.now + 1.0).incidents
+    assert (closed.id, closed.state) == (told.accepts, IncidentState.CLOSED)
 
 
 def test_an_order_that_is_refused_accepts_nothing() -> None:

@@ -115,9 +115,11 @@ class Rounds:
         if self._silence is not None and self.gate.is_open:
             self._roll_call(self._silence, now)
 
-    def accept(self, ticket: Ticket, now: float) -> None:
-        """Take what a ticket tells for the new normal."""
+    def accept(self, ticket: Ticket, now: float) -> bool:
+        """Take what a ticket tells for the new normal; a shut gate never is."""
         matter = ticket.matter
+        if matter.kind is IncidentKind.GATE:
+            return False
         touched, own = keys_of(matter.scope, self._memory.catalog)
         keys = own if matter.kind is IncidentKind.SILENCE else touched
         channels = np.isin(CHANNELS, _counted_twice(matter.channel))
@@ -125,6 +127,7 @@ class Rounds:
             if rule.kind is matter.kind:
                 rule.reset(keys, channels)
         self.tickets.close(ticket, now)
+        return True
 
     # -- drift ------------------------------------------------------------------
 

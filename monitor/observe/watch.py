@@ -261,20 +261,24 @@ class Watch:
         """A person says that what an open incident tells is the new normal.
 
         Returns:
-            False if there is no such incident, or its rate is above an absolute limit:
-            that is the policy's to change.
+            False if there is no such incident, if its rate is above an absolute limit,
+            which is the policy's to change, or if it tells of a gate, which opens when
+            the counts are well.
         """
         ticket = self.rounds.tickets.find(incident_id)
         if ticket is not None:
-            self.rounds.accept(ticket, now)
-            return True
+            return self.rounds.accept(ticket, now)
         case = self._book.find(incident_id)
-        rules = {detector.name: detector for detector in self._detectors}
-        if case is None or np.isfinite(rules[case.detector].ceiling[case.column]):
+        if case is None or self._is_absolute(case):
             return False
         case.accepted = True
         self._relearn(case)
         return True
+
+    def _is_absolute(self, case: Case) -> bool:
+        """True if a limit found it, and that limit still stands."""
+        rules = [rule for rule in self._detectors if rule.name == case.detector]
+        return any(np.isfinite(rule.ceiling[case.column]) for rule in rules)
 
     def _relearn(self, case: Case) -> None:
         """Take the rates since a case began for normal."""

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-import tempfile
 from contextlib import AsyncExitStack, suppress
 
 import faust
@@ -136,21 +135,20 @@ class Worker:
 
     async def _work(self) -> None:
         """Run Faust and our loops until a stop is asked for, or one of them fails."""
-        with tempfile.TemporaryDirectory(prefix="bouncemon-") as directory:
-            app = make_member(self.settings, self.ingest, directory)
-            app.on_partitions_assigned.connect(self._assigned)
-            await app.start()
-            tasks = [
-                asyncio.create_task(self._flush_until_stopped(), name="flush"),
-                asyncio.create_task(self._beat_forever(app), name="beat"),
-                asyncio.create_task(self._stopped(), name="stop"),
-                asyncio.create_task(self._reading.watch(), name="rules"),
-            ]
-            try:
-                await self._first_to_end(tasks)
-            finally:
-                self.health.stopping = True
-                await self._end(app, tasks)
+        app = make_member(self.settings, self.ingest)
+        app.on_partitions_assigned.connect(self._assigned)
+        await app.start()
+        tasks = [
+            asyncio.create_task(self._flush_until_stopped(), name="flush"),
+            asyncio.create_task(self._beat_forever(app), name="beat"),
+            asyncio.create_task(self._stopped(), name="stop"),
+            asyncio.create_task(self._reading.watch(), name="rules"),
+        ]
+        try:
+            await self._first_to_end(tasks)
+        finally:
+            self.health.stopping = True
+            await self._end(app, tasks)
 
     async def _stopped(self) -> None:
         await self._stop.wait()

@@ -78,6 +78,18 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit status; see ``ExitCode``."""
+    try:
+        return _run(argv)
+    except (BrokenPipeError, SystemExit) as end:
+        # Typer and Rich turn the error into an exit of their own.
+        pipe = end if isinstance(end, BrokenPipeError) else end.__context__
+        if not isinstance(pipe, BrokenPipeError):
+            raise
+        # A worker has nothing to write: the pipe that broke is none that it was given.
+        return _say_bug(pipe) if list(argv[:1]) == ["worker"] else ExitCode.CLOSED_PIPE
+
+
+def _run(argv: Sequence[str]) -> int:
     asked = argv[0] if argv else ""
     try:
         app = make_app([asked] if asked in COMMANDS else COMMANDS)
@@ -94,18 +106,27 @@ def run(argv: Sequence[str]) -> int:
         return code
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         # The outermost boundary: a bug ends in its own status, never as a failed check.
-        traceback.print_exc()
-        typer.echo(f"bouncemon: error: bug: {error!r} (please report it)", err=True)
-        return ExitCode.BUG
+        return _say_bug(error)
     return status if isinstance(status, int) else ExitCode.OK
+
+
+def _say_bug(error: Exception) -> ExitCode:
+    traceback.print_exception(error)
+    typer.echo(f"bouncemon: error: bug: {error!r} (please report it)", err=True)
+    return ExitCode.BUG
 
 
 def main() -> None:
     """Entry point of ``bouncemon`` and ``python -m monitor``."""
     status = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        status = status or ExitCode.CLOSED_PIPE
     # All is closed. To take a worker's memory apart, object by object, takes seconds.
     os._exit(status)

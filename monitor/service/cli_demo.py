@@ -15,7 +15,7 @@ from monitor.service.demo.runner import Demo
 from monitor.service.demo.setup import DemoOptions, for_demo, on_broker
 from monitor.service.demo.traffic import Traffic
 from monitor.service.demo.view import choose_view
-from monitor.service.embedded import EmbeddedBroker
+from monitor.service.embedded import EmbeddedBroker, sigterm_as_ctrl_c
 from monitor.service.settings import Settings
 
 SecondsOption = Annotated[
@@ -78,6 +78,7 @@ def _run_traffic(options: DemoOptions, settings: Settings) -> None:
 
 
 def _run_demo(options: DemoOptions, settings: Settings) -> None:
+    sigterm_as_ctrl_c()
     with ExitStack() as stack:
         if not options.broker:
             started = stack.enter_context(EmbeddedBroker())

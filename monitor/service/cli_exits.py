@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     FENCED = 5
     BUG = 70
     INTERRUPTED = 130
+    CLOSED_PIPE = 141
 
 
 #: One line a status, for ``--help`` and README.
@@ -31,6 +32,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FENCED: "another worker runs with this instance id",
     ExitCode.BUG: "a bug in bouncemon; the traceback is above the message",
     ExitCode.INTERRUPTED: "interrupted from the keyboard",
+    ExitCode.CLOSED_PIPE: "nobody reads the output any more, as with `| head`",
 }
 
 

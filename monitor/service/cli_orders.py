@@ -14,6 +14,7 @@ from monitor.events import (
     Action,
     Command,
     Incident,
+    IncidentKind,
     IncidentState,
     Scope,
 )
@@ -147,12 +148,13 @@ def accept(
 ) -> None:
     """Take an incident for the new normal: it is closed, its rate is the baseline.
 
-    Its scope is resumed. A rate above an absolute limit cannot be accepted; that limit
-    is a setting. Exit status 1 if the incident is not closed in time.
+    Its scope is resumed, if an order can name it. A rate above an absolute limit cannot
+    be accepted; that limit is a setting. Nor can a shut gate: it opens when the counts
+    are well. Exit status 1 if the incident is not closed in time.
     """
     settings = settings_from(config)
     one = _open_incident(settings, incident_id)
-    wish = _Wish(Action.RESUME, 1.0, _addressable(one.scope), one.fleet, one.id)
+    wish = _Wish(Action.RESUME, 1.0, one.scope, one.fleet, one.id)
     _give(settings, wish, _Words(span, reason, actor), wait)
     if wait and not _closes(settings, one.id, wait):
         raise MonitorError(
@@ -220,6 +222,8 @@ def _open_incident(settings: Settings, incident_id: str) -> Incident:
         raise MonitorError(f"no incident {incident_id} (see: bouncemon incidents)")
     if found.state is IncidentState.CLOSED:
         raise MonitorError(f"incident {incident_id} is closed already")
+    if found.kind is IncidentKind.GATE:
+        raise MonitorError(f"incident {incident_id} cannot be accepted: {found.note}")
     return found
 
 
@@ -237,9 +241,7 @@ def _give(settings: Settings, wish: _Wish, words: _Words, wait: float) -> None:
     """Send the order, and say what came of it."""
     order = _command(settings, wish, words)
     ruling = give_order(settings, order, wait)
-    what = (
-        f"order {order.id}: {order.action.value} {order.scope.kind} {order.scope.key}"
-    )
+    what = f"order {order.id}: {_worded(order)}"
     if ruling is not None and not ruling.applied:
         raise MonitorError(f"{what}: refused: {ruling.reason.value}")
     if ruling is None and wait:
@@ -248,6 +250,12 @@ def _give(settings: Settings, wish: _Wish, words: _Words, wait: float) -> None:
         )
     said = f"{ruling.reason.value}, mode {ruling.mode.value}" if ruling else "sent"
     typer.echo(f"{what} for {words.span}: {said}")
+
+
+def _worded(order: Command) -> str:
+    if order.accepts:
+        return f"accept incident {order.accepts}"
+    return f"{order.action.value} {order.scope.kind} {order.scope.key}"
 
 
 def _command(settings: Settings, wish: _Wish, words: _Words) -> Command:

@@ -178,6 +178,16 @@ def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None] | None:
     return ask_the_kernel
 
 
+def sigterm_as_ctrl_c() -> None:
+    """End on SIGTERM as on Ctrl-C, so that what was started and written goes with us.
+
+    For the main thread of a program that has no handlers of its own.
+    """
+    # A shell's ``&`` has turned it off; then the signal below would be lost.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def wait_until_ready(
     address: str, process: subprocess.Popen[bytes], seconds: float
 ) -> None:

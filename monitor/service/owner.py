@@ -40,7 +40,12 @@ from monitor.service.metrics import TallyResult
 from monitor.service.outbox import Outbox
 from monitor.service.owner_report import OwnerReport
 from monitor.service.settings import Settings
-from monitor.service.snapshots import Snapshot, read_snapshot, write_snapshot
+from monitor.service.snapshots import (
+    Snapshot,
+    SnapshotDue,
+    read_snapshot,
+    write_snapshot,
+)
 from monitor.service.topics import TopicNames, partition_of
 
 log = structlog.get_logger(__name__)
@@ -77,6 +82,7 @@ class FleetOwner:
         self._names = names
         self._report = report
         self._number = 0
+        self._due = SnapshotDue(settings.observe.snapshot_seconds)
         self._waiting = Longest()
         self._backlog = Backlog({})
         self._lags = Lags()
@@ -155,7 +161,6 @@ class FleetOwner:
         mind, epoch = owned
         self._waiting = Longest()
         next_tick = clock.monotonic()
-        next_snapshot = next_tick + self._settings.observe.snapshot_seconds
         while True:
             wait = max(0.0, next_tick - clock.monotonic())
             batches = await reader.getmany(
@@ -174,12 +179,9 @@ class FleetOwner:
                 took = clock.monotonic() - started
                 pause = max(TICK_SECONDS, REST_A_TICK * took)
                 next_tick = started + min(pause, LONGEST_PAUSE)
-            if clock.monotonic() >= next_snapshot:
+            if self._due.is_due(clock.monotonic()):
                 await self._merge_waiting(mind)
                 await self._snapshot(producer, reader, mind, epoch)
-                next_snapshot = (
-                    clock.monotonic() + self._settings.observe.snapshot_seconds
-                )
 
     async def _health(self, reader: AIOKafkaConsumer) -> Health:
         """Of what is merged by now; all that was read is."""
@@ -195,6 +197,7 @@ class FleetOwner:
     async def _say(self, outflow: Outflow, outbox: Outbox) -> None:
         await outbox.send(self.fleet, outflow)
         for incident in outflow.incidents:
+            self._due.told(incident)
             log.info(
                 "incident",
                 fleet=self.fleet,
@@ -285,9 +288,15 @@ class FleetOwner:
             for tp in reader.assignment()
         }
         self._number += 1
+        started = clock.monotonic()
+        # Seconds for a large fleet. Nobody changes the mind but who waits here, so a
+        # thread may read it, and the loop goes on counting and keeps its place in the
+        # group.
+        state = await asyncio.to_thread(mind.snapshot)
         size = await write_snapshot(
             producer,
             self._names.snapshots,
-            Snapshot(self.fleet, epoch, self._number, offsets, mind.snapshot()),
+            Snapshot(self.fleet, epoch, self._number, offsets, state),
         )
+        self._due.written(started, clock.monotonic())
         self._report.snapshot(size)

@@ -187,6 +187,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             for tp in ours:
                 await self._open(tp, committed[tp], starts[tp])
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # Faust seeks from this thread: in the middle of a fetch that is just handing
+        # out the same partition's records, that ended the consumer with a KeyError.
+        consumer = self._thread._ensure_consumer()
+        await self._thread.call_thread(consumer.seek, partition, offset)
+
     async def _open(self, tp: TP, committed: int | None, log_start: int) -> None:
         if committed is None:
             # The group's first commit, before anything is read (see above).

@@ -16,7 +16,7 @@ from monitor.throttle.desk import Desk, Office
 from monitor.throttle.judge import Judgement, covers, judge, refuse_age
 from monitor.throttle.law import throttles
 from monitor.throttle.memory import Claim, Memory
-from monitor.throttle.orders import claim_of_command, refuse_command
+from monitor.throttle.orders import claim_of_command, only_accepts, refuse_command
 from monitor.throttle.policy import ThrottlePolicy
 from monitor.throttle.rulings import (
     RulingReason,
@@ -114,17 +114,25 @@ class Governor:
         return desk.step()
 
     def on_command(self, command: Command, now: float) -> Step:
-        """Carry out an order of a person or of Alertmanager, once."""
+        """Carry out an order of a person or of Alertmanager, once.
+
+        Who accepts an incident of a scope that no order can name is obeyed, too: then
+        nothing is held, and the ruling alone says so.
+        """
         desk = self._desk
         desk.begin(now)
         refused = refuse_command(command, desk.memory, desk.policy, now)
         if command.fleet != desk.office.fleet:
             refused = RulingReason.OTHER_FLEET
-        if refused is not None:
+        accepts = only_accepts(command, refused)
+        if refused is not None and not accepts:
             self._refuse_command(command, refused)
             return desk.step()
         desk.memory.remember_order(command.id)
-        if is_human(command.actor):
+        if accepts:
+            claim = _claim_of_words(command)
+            desk.note(command.scope, claim, RulingReason.ORDERED, applied=True)
+        elif is_human(command.actor):
             self._obey(command)
         elif command.action is Action.RESUME:
             self._withdraw(command)
@@ -256,17 +264,8 @@ class Governor:
         self._desk.refuse(incident.scope, claim, why)
 
     def _refuse_command(self, command: Command, why: RulingReason) -> None:
-        human = is_human(command.actor)
-        claim = Claim(
-            source=clean(command.id if human else order_of(command.id)),
-            actor=clean(command.actor),
-            action=command.action,
-            rate_fraction=command.rate_fraction,
-            reason=clean(command.reason),
-            evidence="",
-            ends=0.0,
-        )
-        if human:
+        claim = _claim_of_words(command)
+        if is_human(command.actor):
             self._desk.note(command.scope, claim, why, applied=False)
         else:
             self._desk.refuse(command.scope, claim, why)
@@ -277,3 +276,17 @@ class Governor:
             if directive.fleet == desk.office.fleet:
                 assert directive.epoch <= desk.office.epoch
                 adopt(desk.memory, directive, desk.policy)
+
+
+def _claim_of_words(command: Command) -> Claim:
+    """What an order that holds nothing is written down as."""
+    human = is_human(command.actor)
+    return Claim(
+        source=clean(command.id if human else order_of(command.id)),
+        actor=clean(command.actor),
+        action=command.action,
+        rate_fraction=command.rate_fraction,
+        reason=clean(command.reason),
+        evidence="",
+        ends=0.0,
+    )

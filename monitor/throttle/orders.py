@@ -12,6 +12,11 @@ from monitor.throttle.wording import clean
 #: The part of traffic that flows under actions that leave no choice.
 _FIXED_FRACTION = {Action.PAUSE: 0.0, Action.RESUME: 1.0}
 
+#: Why an order cannot hold a scope, though nothing is wrong with the order.
+_HOLDS_NOTHING = frozenset(
+    {RulingReason.FLEET_WIDE, RulingReason.UNADDRESSABLE, RulingReason.CAP}
+)
+
 
 def refuse_command(
     command: Command, memory: Memory, policy: ThrottlePolicy, now: float
@@ -28,6 +33,17 @@ def refuse_command(
     if command.action is Action.RESUME:
         return refuse_selector(command.scope)
     return refuse_scope(command.scope, policy) or _refuse_late(command, memory, policy)
+
+
+def only_accepts(command: Command, refused: RulingReason | None) -> bool:
+    """True for a person's order that can hold nothing, but accepts an incident.
+
+    Args:
+        command: the order.
+        refused: what ``refuse_command`` says of it.
+    """
+    accepts = bool(command.accepts) and is_human(command.actor)
+    return accepts and command.action is Action.RESUME and refused in _HOLDS_NOTHING
 
 
 def claim_of_command(

@@ -12,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+from monitor.service.embedded import sigterm_as_ctrl_c
 from tests.bench.classify import bench_classify, print_classify
 from tests.bench.observe import observe_bench, print_observe
 from tests.bench.processes import Failed
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
+    sigterm_as_ctrl_c()
     try:
         river = bench_river(asked.broker, asked.events, asked.rounds)
     except Failed as error:

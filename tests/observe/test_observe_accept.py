@@ -1,5 +1,8 @@
-from monitor.events import Cell, Channel, IncidentKind, IncidentState, Scope
-from tests.observe.observe_world import EPOCH, Spike
+from dataclasses import replace
+
+from monitor.events import Cell, Channel, Incident, IncidentKind, IncidentState, Scope
+from monitor.observe import FleetObserver, Health
+from tests.observe.observe_world import EPOCH, Run, Spike
 from tests.observe.slow_world import DAY, HOUR, SlowRun
 from tests.observe.test_observe_drift import rising
 from tests.observe.test_observe_incidents import BEGIN, small, small_world
@@ -54,6 +57,57 @@ def test_an_absolute_limit_is_not_for_an_order_to_change() -> None:
     assert incident.detector == "limit"
     assert not run.observer.accept(incident.id, EPOCH + run.seconds)
     assert not run.observer.accept("unknown", EPOCH + run.seconds)
+
+
+def open_case(seed: int, scope: Scope, rate: float) -> tuple[Run, Incident]:
+    """A small fleet, and the incident that a spike makes there."""
+    run = small(seed, Spike(scope, Channel.HARD, rate, BEGIN))
+    run.live(60.0)
+    (incident,) = run.observer.incidents
+    return run, incident
+
+
+def test_a_case_of_a_rule_that_was_switched_off_can_be_accepted() -> None:
+    run, incident = open_case(115, SICK, 0.2)
+    for found_by in ("nb_glr", "limit"):
+        run.observer._book.cases[0].detector = found_by
+        data = run.observer.snapshot()
+        left = tuple(name for name in run.policy.detectors if name != found_by)
+        policy = replace(run.policy, detectors=left)
+        other = FleetObserver.restore("default", policy, data)
+        now = EPOCH + run.seconds
+        assert other.accept(incident.id, now)
+        (closed,) = other.tick(now + 1.0)
+        assert (closed.id, closed.state) == (incident.id, IncidentState.CLOSED)
+
+
+def test_the_whole_fleet_can_be_accepted() -> None:
+    run, incident = open_case(117, Scope(), 0.04)
+    assert incident.scope == Scope()
+    assert run.observer.accept(incident.id, EPOCH + run.seconds)
+    said = run.live(120.0, span=4.0)
+    assert [(one.id, one.state) for one in said] == [
+        (incident.id, IncidentState.CLOSED)
+    ]
+
+
+def test_what_an_evicted_scope_did_can_be_accepted() -> None:
+    run, incident = open_case(119, SICK, 0.2)
+    run.observer._book.cases[0].scope = Scope(campaign="gone")
+    assert run.observer.accept(incident.id, EPOCH + run.seconds)
+    assert run.live(1.0)[0].state is IncidentState.CLOSED
+
+
+def test_a_shut_gate_is_nobodys_normal() -> None:
+    run = SlowRun("drift")
+    run.run(DAY)
+    for _ in range(3):
+        run.seconds += HOUR
+        run.observer.tick(run.now, Health(unaccounted=1))
+    (gate,) = run.observer.incidents
+    assert gate.kind is IncidentKind.GATE
+    assert not run.observer.accept(gate.id, run.now)
+    assert run.observer.incidents == [gate]
 
 
 def test_an_accepted_drift_is_the_new_reference() -> None:

@@ -1,12 +1,20 @@
 import zlib
 
 import msgspec
+import numpy as np
 import pytest
 
 from monitor.errors import MonitorError
 from monitor.events import Channel, Scope
 from monitor.observe import FleetObserver, ObservePolicy
-from monitor.observe.snapshot import VERSION, Snapshot, decode, encode
+from monitor.observe.snapshot import (
+    VERSION,
+    Snapshot,
+    decode,
+    encode,
+    pack_all,
+    unpack_all,
+)
 from tests.observe.observe_world import EPOCH, Run, Spike, World
 
 SPIKE = Spike(Scope(provider="isp0"), Channel.DEFERRAL, 0.9, 600.0)
@@ -28,6 +36,29 @@ def test_bytes_that_are_no_snapshot_are_refused_in_one_line() -> None:
         with pytest.raises(MonitorError, match="snapshot") as caught:
             FleetObserver.restore("default", ObservePolicy(), data)
         assert "\n" not in str(caught.value)
+
+
+def test_arrays_of_any_kind_come_back_as_they_were() -> None:
+    state = {
+        "rows": np.arange(12.0).reshape(3, 4),
+        "columns": np.arange(12, dtype=np.int16).reshape(3, 4).T,
+        "part": np.arange(20)[3:15:2],
+        "foreign": np.arange(5, dtype=">i4"),
+        "flags": np.array([[True], [False]]),
+        "none": np.zeros((0, 7), np.float32),
+        "one": np.array(2.5),
+    }
+    many = {f"part {number}": pack_all(state) for number in range(20)}
+    saved = decode(FleetObserver("default", ObservePolicy()).snapshot())
+    fields = {name: getattr(saved, name) for name in Snapshot.__struct_fields__}
+    data = encode(Snapshot(**fields | {"parts": many}))
+    assert decode(data).parts.keys() == many.keys()
+    for part in decode(data).parts.values():
+        for name, array in unpack_all(part).items():
+            np.testing.assert_array_equal(array, state[name], name)
+            assert array.shape == state[name].shape
+            assert array.dtype == state[name].dtype.newbyteorder("<")
+            array[...] = 0  # it may be written to
 
 
 def test_another_version_or_fleet_is_refused() -> None:

@@ -56,6 +56,11 @@ KNOWN = [
     incident(1, Scope(provider="yahoo"), IncidentState.OPEN),
     incident(2, Scope(campaign="spring"), IncidentState.CLOSED),
     incident(3, Scope(), IncidentState.OPEN),
+    msgspec.structs.replace(
+        incident(4, Scope(), IncidentState.OPEN),
+        kind=IncidentKind.GATE,
+        note="no new incidents are opened",
+    ),
 ]
 
 
@@ -151,11 +156,17 @@ def test_no_two_orders_have_one_id(desk: Desk) -> None:
     assert len({order.id for order in desk.orders}) == 3
 
 
-def test_an_incident_is_accepted_with_its_own_scope(desk: Desk) -> None:
-    assert cli.run(["orders", "accept", "i1", "--as", "alice"]) == 0
+@pytest.mark.parametrize(
+    ("incident_id", "scope"), [("i1", Scope(provider="yahoo")), ("i3", Scope())]
+)
+def test_an_incident_is_accepted_with_its_own_scope(
+    incident_id: str, scope: Scope, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["orders", "accept", incident_id, "--as", "alice"]) == 0
     (order,) = desk.orders
-    assert (order.accepts, order.scope) == ("i1", Scope(provider="yahoo"))
+    assert (order.accepts, order.scope) == (incident_id, scope)
     assert (order.action, order.reason) == (Action.RESUME, "the new normal")
+    assert f": accept incident {incident_id} for 1h: ordered" in capsys.readouterr().out
 
 
 def test_an_incident_that_stays_open_is_not_taken_for_accepted(
@@ -174,7 +185,7 @@ def test_an_incident_that_stays_open_is_not_taken_for_accepted(
     [
         ("accept i9", 1, "no incident i9 (see: bouncemon incidents)"),
         ("accept i2", 1, "i2 is closed already"),
-        ("accept i3", 2, "no order can name it: fleet_wide"),
+        ("accept i4", 1, "i4 cannot be accepted: no new incidents are opened"),
         ("pause", 2, "SCOPE"),
         ("pause yahoo", 2, "yahoo: give a scope as provider=yahoo"),
         ("pause provder=yahoo", 2, "did you mean provider?"),
@@ -232,7 +243,11 @@ def test_incidents_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -
         assert words in table
     assert cli.run(["incidents", "--open", "--format", "ndjson"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["v"], line["id"]) for line in lines] == [(1, "i1"), (1, "i3")]
+    assert [(line["v"], line["id"]) for line in lines] == [
+        (1, "i1"),
+        (1, "i3"),
+        (1, "i4"),
+    ]
     assert cli.run(["incidents", "--fleet", "other", "--format", "ndjson"]) == 0
     assert capsys.readouterr().out == ""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import faust
@@ -40,6 +41,9 @@ class Thread:
 
     answer: bool | Exception = True
 
+    def __init__(self) -> None:
+        self.called: list[tuple[object, ...]] = []
+
     def assignment(self) -> set[TP]:
         return {INPUT, COMMANDS}
 
@@ -47,6 +51,12 @@ class Thread:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    def _ensure_consumer(self) -> SimpleNamespace:
+        return SimpleNamespace(seek="the seek of aiokafka")
+
+    async def call_thread(self, *call: object) -> None:
+        self.called.append(call)
 
 
 class Producer:
@@ -94,6 +104,17 @@ def test_a_commit_that_the_group_refused_is_tried_again() -> None:
 
     heard = asyncio.run(story()).sink.heard
     assert heard == [({INPUT: 7}, False), ({INPUT: 7}, True)], "and no third one"
+
+
+def test_a_seek_happens_in_the_thread_that_hands_out_records() -> None:
+    async def story() -> Rig:
+        rig = make_rig()
+        await rig.consumer.seek(INPUT, 5)
+        return rig
+
+    consumer, thread, _ = asyncio.run(story())
+    assert thread.called == [("the seek of aiokafka", INPUT, 5)]
+    assert consumer._read_offset[INPUT] == 5
 
 
 def test_a_commit_that_raises_has_failed() -> None:

@@ -49,6 +49,35 @@ def governor() -> Governor:
     return Governor(ThrottlePolicy(deny_campaigns=("receipts",)), "default", 1)
 
 
+@pytest.mark.parametrize("scope", [Scope(), Scope(campaign="other")])
+def test_what_no_order_can_name_can_be_accepted_and_nothing_is_held(
+    governor: Governor, make_command: MakeCommand, scope: Scope
+) -> None:
+    words = {"action": Action.RESUME, "rate_fraction": 1.0, "accepts": "inc-1"}
+    order = make_command(scope, **words)
+    step = governor.on_command(order, NOW)
+    assert why(step) == [(True, RulingReason.ORDERED)]
+    assert (step.rulings[0].source, step.rulings[0].seq) == ("order-1", 0)
+    assert said(step) == said(governor.tick(NOW + 1)) == []
+    assert why(governor.on_command(order, NOW + 1)) == [(False, RulingReason.DUPLICATE)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"accepts": ""},
+        {"action": Action.PAUSE, "rate_fraction": 0.0},
+        {"actor": "alertmanager"},
+    ],
+)
+def test_only_who_accepts_may_speak_of_the_whole_fleet(
+    governor: Governor, make_command: MakeCommand, changes: dict[str, Any]
+) -> None:
+    words = {"action": Action.RESUME, "rate_fraction": 1.0, "accepts": "inc-1"}
+    step = governor.on_command(make_command(Scope(), **(words | changes)), NOW)
+    assert why(step) == [(False, RulingReason.FLEET_WIDE)]
+
+
 def test_a_person_pauses_for_as_long_as_ordered(
     governor: Governor, make_command: MakeCommand
 ) -> None:
