@@ -7,6 +7,7 @@ of a receiver is one string, whoever was written to.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from monitor.classify.recent import Recent
@@ -38,19 +39,22 @@ _SHORTEST_ID = 7
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:?\d\d)?", re.ASCII
 )
-# Tokens that are one address, number of a host, or id, between marks that are no words.
-# What ``spell`` makes of each is known without looking closer: tests hold it to that.
-_SHAPE = re.compile(
-    r"[<(\[{\"']*"
-    r"(?:([\w.+=-]+@[\w.-]+)"
-    r"|(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})"
-    r"|([A-Za-z]{0,30}\d[0-9A-Za-z]*(?<=[0-9A-Za-z]{9})|\d{7,8}))"
-    r"[>)\]}\"',;.!?]*:?",
+# Tokens that are one id, address, or number of a host, between marks that are no words;
+# shorter ones are rare. What ``spell`` makes of each is known: tests hold it to that.
+_VARIABLE = re.compile(
+    r" (?=[^ ]{7})[<(\[{\"']*+[A-Za-z]{0,30}+(?=[\w.+=@-])"  # here a plain word ends
+    r"(?:(\d[0-9A-Za-z]*+(?<=[0-9A-Za-z]{9}))"
+    r"|([\w.+=-]*+(?<=[\w.+=-])@[\w.-]++)"
+    r"|(?<=[ <(\[{\"'])(?:(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})|(\d{7,8})))"
+    r"[>)\]}\"',;.!?]*+:?(?= )",
     re.ASCII,
 )
+# By the group of ``_VARIABLE``: tokens of which ``spell`` makes the same.
+_STAND_INS = ("", " 0000000", " a@b", " 0.0.0.0", " 0000000")
+# Between the texts of a batch.
+_SEAM, _SEAM_MARK = " \0 ", "\0"
 # Around a word they are no words; an @ may make an address of it.
 _MARKS = "!\"#$%&'()*+,-./:;<=>?[\\]^_`{|}~"
-_SHAPES = ("", " addr", " ip", " id")
 #: Tokens remembered in each of two generations: words, codes, host names.
 _TOKEN_ENTRIES = 8_192
 #: Longer tokens are no words, and hardly come again.
@@ -89,6 +93,30 @@ def _lower(text: str) -> str:
     return unicodedata.normalize("NFC", text.translate(_LETTERS))
 
 
+def alike(texts: Sequence[str]) -> list[str]:
+    """The texts with stand-ins for what differs from mail to mail.
+
+    ``plain`` makes the same of both. A batch is read at once, since a call for each of
+    its texts would cost as much as the reading.
+
+    >>> alike(["550 <joe@example.org> unknown", "550 <jim@example.org> unknown"])
+    ['550 a@b unknown', '550 a@b unknown']
+    """
+    joined = _SEAM.join(texts)
+    if joined.count(_SEAM_MARK) < len(texts):
+        return _stood_in(joined).split(_SEAM)
+    return [*map(_stood_in, texts)]
+
+
+def _stood_in(text: str) -> str:
+    text = f" {text} ".replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    return _VARIABLE.sub(_stand_in, text)[1:-1]
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    return _STAND_INS[found.lastindex or 0]
+
+
 def plain(text: str) -> str:
     """The words of a reply, one space before, between and after them.
 
@@ -98,7 +126,7 @@ def plain(text: str) -> str:
     >>> plain("<joe@example.org>: Mailbox full (#5.2.2)")
     ' addr mailbox full 5.2.2 '
     """
-    words = "".join(map(_SPELT.__getitem__, text[:MAX_INPUT].split()))
+    words = "".join(map(_SPELT.__getitem__, _stood_in(text[:MAX_INPUT]).split()))
     if len(words) > MAX_INPUT + 1:
         words = words[:MAX_INPUT].rpartition(" ")[0]
     return words + " "
@@ -147,14 +175,9 @@ def _not_numbered(part: str) -> str:
 
 
 class _Spelt(Recent[str, str]):
-    """``spell``, remembered for tokens that may come again.
-
-    Addresses, ids and hosts' numbers do not: their common shapes are told at a glance.
-    """
+    """``spell``, remembered for tokens that may come again; addresses do not."""
 
     def __missing__(self, token: str) -> str:
-        if shape := _SHAPE.fullmatch(token):
-            return _SHAPES[shape.lastindex or 0]
         if len(token) > _TOKEN_LENGTH or "@" in token:
             return spell(token)
         return super().__missing__(token)

@@ -1,5 +1,7 @@
 """Plain text and template ids: one template, one id, whoever was written to."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from monitor.classify.normal import (
     _LETTER_ENTRIES,
     _LETTERS,
     MAX_INPUT,
+    alike,
     fold,
     plain,
     spell,
@@ -81,6 +84,46 @@ def test_what_is_told_at_a_glance_is_what_reading_says(
 ) -> None:
     token = before + variable + after
     assert plain(token).split() == spell(token).split()
+
+
+PIECES = st.one_of(
+    VARIABLES, MARKS, st.sampled_from([" ", "  ", "\n", "\r\n", "\t", "\0", " \0 "])
+)
+TEXTS = st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=100)
+
+
+@given(st.lists(TEXTS, max_size=8))
+def test_a_batch_with_stand_ins_reads_as_its_texts_do(texts: list[str]) -> None:
+    stood_in = alike(texts)
+    assert [alike([text]) for text in texts] == [[text] for text in stood_in]
+    for text, stand in zip(texts, stood_in, strict=True):
+        assert len(stand) <= len(text)
+        words = " ".join(spell(token).strip() for token in text.split())
+        assert plain(stand).split() == words[:MAX_INPUT].split()
+
+
+def test_stand_ins_change_no_reply_of_the_corpus(replies: list[Any]) -> None:
+    texts = [reply.text for reply in replies]
+    assert [*map(plain, alike(texts))] == [*map(plain, texts)]
+
+
+@pytest.mark.parametrize(
+    ("text", "stood_in"),
+    [
+        ("<joe@example.org>: full", "a@b full"),
+        ("host [192.0.2.7]:25, 9f3a1b2c4.", "host [192.0.2.7]:25, 0000000"),
+        ("id 12345678 is 123456", "id 0000000 is 123456"),
+        ("from\n192.0.2.7\r\nx", "from 0.0.0.0  x"),
+        # No address, no id, no address of a host: they are read.
+        (
+            "@example.org joe@ abcdefghi 1.2.3.4.5",
+            "@example.org joe@ abcdefghi 1.2.3.4.5",
+        ),
+        ("joe@example.org:25 a1234567", "joe@example.org:25 a1234567"),
+    ],
+)
+def test_stand_ins(text: str, stood_in: str) -> None:
+    assert alike([text]) == [stood_in]
 
 
 @given(
