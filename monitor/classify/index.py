@@ -24,6 +24,8 @@ MOST_NEEDLES = 24
 #: Needs of a pattern that its words are looked up for, the rarest; more pay no more.
 SLOTS = 3
 
+_UNSPACED = re.compile(f"[{UNSPACED}-\U0010ffff]")
+
 
 class Hit(NamedTuple):
     """The rule that matched, by which pattern; a sure one decides alone."""
@@ -82,15 +84,18 @@ class _Masks(dict[str, int]):
                 self._stems[key[:-1]] = mask
         for key, mask in words.items():
             self[key] = mask | self._stems.get(key[:STEM], 0)
+        self._unspaced = [key for key in words if key[0] >= UNSPACED]
 
     def __missing__(self, word: str) -> int:
         return self._stems.get(word[:STEM], 0)
 
     def places(self, text: str) -> int:
         """The patterns whose needs ``text`` meets, each one a bit at its place."""
-        met = reduce(or_, map(self.__getitem__, text.split()), self.free)
-        if not text.isascii() and max(text) >= UNSPACED:
-            met |= self[ANY_UNSPACED]
+        words = text.split()
+        if not text.isascii() and _UNSPACED.search(text):
+            words += [char for char in self._unspaced if char in text]
+            words.append(ANY_UNSPACED)
+        met = reduce(or_, map(self.__getitem__, words), self.free)
         places = met & ((1 << self._width) - 1)
         for band in range(1, SLOTS):
             places &= met >> (band * self._width)
