@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.classify.classifier import Classifier
-from monitor.classify.dialect import misfit, parse
+from monitor.classify.dialect import misfit, parse, quoted
 from monitor.classify.index import RuleIndex
 from monitor.classify.rules import Rule, read_rules
 from monitor.classify.unwrap import Reply
@@ -73,7 +73,7 @@ def _misfits(rules: Sequence[Rule]) -> Iterator[str]:
     for rule in rules:
         for pattern in rule.patterns:
             if problem := misfit(parse(pattern)):
-                yield f"rule '{rule.name}': pattern '{pattern}' {problem}"
+                yield f"rule '{rule.name}': pattern {quoted(pattern)} {problem}"
 
 
 def _unreachable(rules: Sequence[Rule]) -> Iterator[str]:
@@ -83,7 +83,7 @@ def _unreachable(rules: Sequence[Rule]) -> Iterator[str]:
         for pattern in rule.patterns:
             shadow = _shadow(index, rule, pattern)
             if shadow is not None:
-                place = f"rule '{rule.name}': pattern '{pattern}'"
+                place = f"rule '{rule.name}': pattern {quoted(pattern)}"
                 yield f"{place} is unreachable: {shadow}"
 
 
@@ -94,7 +94,7 @@ def _shadow(index: RuleIndex, rule: Rule, pattern: str) -> str | None:
         hit = index.match(_reply_for(rule, sample), frozenset(rule.providers))
         if hit is None or (hit.rule is rule and hit.pattern == pattern):
             return None
-        shadow = f"rule '{hit.rule.name}' has '{hit.pattern}'"
+        shadow = f"rule '{hit.rule.name}' has {quoted(hit.pattern)}"
     return shadow
 
 
@@ -114,6 +114,6 @@ def _false_examples(rules: Sequence[Rule]) -> Iterator[str]:
             verdict = classifier.classify(example, provider=_provider_of(rule))
             if verdict.rule != rule.name:
                 yield (
-                    f"rule '{rule.name}': its example '{example}' is taken by "
+                    f"rule '{rule.name}': its example {quoted(example)} is taken by "
                     f"'{verdict.rule or 'nothing'}'"
                 )

@@ -12,9 +12,11 @@ from monitor.classify import builtin_rules, check_rules
 from monitor.classify.dialect import (
     MAX_PATTERN_LENGTH,
     MAX_SPELLINGS,
+    QUOTED,
     PatternError,
     misfit,
     parse,
+    quoted,
 )
 from monitor.classify.index import RuleIndex
 from monitor.classify.normal import plain
@@ -138,6 +140,20 @@ def test_what_is_refused(pattern: str, why: str) -> None:
 )
 def test_what_could_never_match(pattern: str, why: str) -> None:
     assert why in misfit(parse(pattern))
+
+
+def test_messages_quote_the_place_and_not_a_long_pattern() -> None:
+    many = "|".join(f"word{number}" for number in range(100))
+    assert quoted("x" * QUOTED) == f"'{'x' * QUOTED}'"
+    for start, end in (("", ""), (many, ""), ("", many), (many, many)):
+        with pytest.raises(
+            PatternError, match=r"character \d+ of '.*\(here\)\+"
+        ) as told:
+            parse(f"{start}(here)+{end}")
+        assert len(str(told.value)) < 3 * QUOTED
+    with pytest.raises(PatternError, match="too many words") as told:
+        parse(f"({many})({many})")
+    assert len(str(told.value)) < 3 * QUOTED
 
 
 @given(PATTERN)

@@ -194,6 +194,19 @@ def test_check_lists_every_problem() -> None:
     assert "unreachable" in problems[1]
 
 
+def test_problems_quote_no_long_text_whole() -> None:
+    long = " ".join(["blorp"] * 40)
+    rules = [
+        Rule(
+            name="one", reason=Reason.POLICY, patterns=(long, long + " x", " " + long)
+        ),
+        Rule(name="two", reason=Reason.POLICY, patterns=("zork",), examples=(long,)),
+    ]
+    problems = check_rules(rules)
+    assert len(problems) >= 3
+    assert all(len(problem) < 240 and "blorp ..." in problem for problem in problems)
+
+
 def test_rules_that_change_none_of_their_examples_are_told() -> None:
     toml = """
         [[rule]]
