@@ -10,17 +10,22 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache, reduce
+from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
 from monitor.classify.dialect import parse
-from monitor.classify.pattern import ANY_UNSPACED, STEM, UNSPACED, Pattern
+from monitor.classify.pattern import (
+    ANY_UNSPACED,
+    MOST_NEEDLES,
+    STEM,
+    UNSPACED,
+    Pattern,
+)
 from monitor.classify.rules import STRONG, Rule, builtin_rules
 from monitor.classify.unwrap import Reply
 from monitor.events import Permanence, Stage
 
-#: A pattern that stands for at most so many strings is tried as substrings.
-MOST_NEEDLES = 24
 #: Needs of a pattern that its words are looked up for, the rarest; more pay no more.
 SLOTS = 3
 
@@ -38,17 +43,21 @@ class Hit(NamedTuple):
 class _Try:
     """One pattern of a rule, ready to be tried."""
 
-    __slots__ = ("_needles", "_pattern", "_regex", "free", "hit")
+    __slots__ = ("_needles", "_pattern", "_regex", "_unless", "free", "hit")
 
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
         self.hit = Hit(rule, pattern.source, is_sure(rule))
         self.free = not (rule.only or rule.commands or rule.providers)
         self._needles = pattern.needles(MOST_NEEDLES) or ()
+        self._unless = unwanted(rule)
         self._pattern = pattern
         # Compiled when it is first tried: most never are, and all take half a second.
         self._regex: re.Pattern[str] | None = None
 
     def found(self, text: str) -> bool:
+        for words in self._unless:
+            if words in text:
+                return False
         if not self._needles:
             if self._regex is None:
                 self._regex = re.compile(self._pattern.regex())
@@ -100,6 +109,12 @@ class _Masks(dict[str, int]):
         for band in range(1, SLOTS):
             places &= met >> (band * self._width)
         return places
+
+
+def unwanted(rule: Rule) -> tuple[str, ...]:
+    """What must not be in a plain text that this rule is to take."""
+    words = (parse(one).needles(MOST_NEEDLES) or () for one in rule.unless)
+    return tuple(chain.from_iterable(words))
 
 
 def is_sure(rule: Rule) -> bool:

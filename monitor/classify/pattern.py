@@ -11,6 +11,8 @@ from itertools import islice
 from math import prod
 from typing import NamedTuple
 
+#: A pattern that stands for at most so many strings is tried as substrings.
+MOST_NEEDLES = 24
 #: Letters of a word stem that are enough to look it up (``ine*`` for ``inexist\w*``).
 STEM = 3
 #: First character of the scripts that put no space between words (CJK and kana).
