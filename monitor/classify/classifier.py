@@ -10,8 +10,7 @@ batch asks the first one for its texts with stand-ins, which say the same.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.classify.codes import Guess, guess_hint, guess_reply, guess_status
@@ -46,8 +45,6 @@ MAX_STATUS, MAX_NAME = 16, 255
 #: Contexts (codes, provider, hint) remembered in each of two generations.
 CONTEXT_ENTRIES = 8_192
 
-_DIAGNOSTIC, _CODE = attrgetter("diagnostic"), attrgetter("reply_code")
-_STATUS_OF, _HINT = attrgetter("enhanced_status"), attrgetter("provider_class")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 # Words of a notice that the mail is still in the queue.
 _STILL_TRYING = frozenset({"retried", "delayed"})
@@ -143,13 +140,12 @@ class Classifier:
     ) -> list[Verdict]:
         """The verdict on each event's reply, as ``classify`` gives it one by one."""
         self._asked += len(failures)
-        texts = _cut(map(_DIAGNOSTIC, failures), MAX_INPUT)
         inputs = zip(
-            alike(texts),
-            map(_CODE, failures),
-            _cut(map(_STATUS_OF, failures), MAX_STATUS),
+            alike(_cut([event.diagnostic for event in failures], MAX_INPUT)),
+            [event.reply_code for event in failures],
+            _cut([event.enhanced_status for event in failures], MAX_STATUS),
             _cut(providers, MAX_NAME),
-            _cut(map(_HINT, failures), MAX_NAME),
+            _cut([event.provider_class for event in failures], MAX_NAME),
             strict=True,
         )
         return [*map(self._exact.__getitem__, inputs)]
@@ -241,12 +237,11 @@ class Classifier:
         return inner if lost and outer.rule.stage is Stage.TEXT else outer
 
 
-def _cut(texts: Iterable[str], most: int) -> list[str]:
+def _cut(texts: Sequence[str], most: int) -> Sequence[str]:
     """The texts, each one cut where it is longer than ``most``."""
-    found = [*texts]
-    if max(map(len, found), default=0) > most:
-        return [text[:most] for text in found]
-    return found
+    if max(map(len, texts), default=0) > most:
+        return [text[:most] for text in texts]
+    return texts
 
 
 def _settled(hit: Hit | None) -> bool:
