@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, cast
 
 import msgspec
 
@@ -36,8 +36,6 @@ from monitor.providers import ProviderMatcher
 from monitor.sources import Source
 from monitor.throttle import Governor, Ruling, Step, ThrottlePolicy, is_human
 
-Key = TypeVar("Key")
-
 #: Ledger and cells come as two records of one flush: what they disagree about is in
 #: doubt when it has lasted so many ticks.
 DOUBT_TICKS = 10
@@ -47,8 +45,10 @@ DOUBT_SECONDS = 600.0
 
 #: Nine events in ten are these; looked up once.
 _DELIVERED = Outcome.DELIVERED
+_BOUNCED, _DEFERRED = Outcome.BOUNCED, Outcome.DEFERRED
 _DELIVERED_COLUMNS = columns_of(_DELIVERED, None)
 
+_SOURCE_OUTCOME = attrgetter("source", "outcome")
 _KIND = attrgetter("bounce_class", "reason")
 
 
@@ -78,23 +78,17 @@ class Ingested(NamedTuple):
 class IngestStats:
     """Totals since the start, for metrics; only ever grow."""
 
-    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)
-    verdicts: dict[tuple[str, str], int] = field(default_factory=dict)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class ReadsReplies(Protocol):
     """What reads SMTP replies: a ``Classifier``, or one that can be exchanged."""
 
-    def classify(
-        self,
-        diagnostic: str,
-        reply_code: int,
-        enhanced_status: str,
-        provider: str,
-        hint: str,
-        /,
-    ) -> Verdict:
-        """The verdict on one reply; never raises."""
+    def classify_all(
+        self, failures: Sequence[DeliveryEvent], providers: Sequence[str], /
+    ) -> list[Verdict]:
+        """The verdict on each event's reply; never raises."""
         ...
 
 
@@ -175,8 +169,7 @@ class Ingest:
     ) -> tuple[list[tuple[int, ...]], dict[int, Evidence], set[int]]:
         """What each event adds to; why some failed; which count nowhere (by place)."""
         columns = [_DELIVERED_COLUMNS] * len(events)
-        evidence: dict[int, Evidence] = {}
-        verdicts: list[Verdict] = []
+        failed: list[int] = []
         # By identity: this is the hot path, and enums compare slowly.
         others = [
             place
@@ -187,29 +180,22 @@ class Ingest:
             event = events[place]
             if not event.counts_to_rate:
                 columns[place] = ()
-                continue
-            verdict = self._verdict(event, providers[place])
+            elif event.outcome is _BOUNCED or event.outcome is _DEFERRED:
+                failed.append(place)
+            else:
+                columns[place] = columns_of(event.outcome, None)
+        failures = [events[place] for place in failed]
+        verdicts = self._classifier.classify_all(
+            failures, [providers[place] for place in failed]
+        )
+        evidence: dict[int, Evidence] = {}
+        for place, event, verdict in zip(failed, failures, verdicts, strict=True):
             columns[place] = columns_of(event.outcome, verdict)
-            if verdict is not None:
-                verdicts.append(verdict)
-                evidence[place] = Evidence(
-                    verdict.reason, event.diagnostic, verdict.template
-                )
+            evidence[place] = Evidence(
+                verdict.reason, event.diagnostic, verdict.template
+            )
         self._note(events, others, verdicts)
         return columns, evidence, {place for place in others if not columns[place]}
-
-    def _verdict(self, event: DeliveryEvent, provider: str) -> Verdict | None:
-        """Why an event failed; ``None`` if it did not."""
-        outcome = event.outcome
-        if outcome is not Outcome.DEFERRED and outcome is not Outcome.BOUNCED:
-            return None
-        return self._classifier.classify(
-            event.diagnostic,
-            event.reply_code,
-            event.enhanced_status,
-            provider,
-            event.provider_class,
-        )
 
     def _note(
         self,
@@ -218,15 +204,11 @@ class Ingest:
         verdicts: Sequence[Verdict],
     ) -> None:
         """Add a batch to the totals."""
-        if not events:
-            return
-        outcomes = Counter([events[place].outcome for place in others])
-        outcomes[_DELIVERED] += len(events) - len(others)
-        for outcome, number in outcomes.items():
-            if number:
-                _bump(self.stats.outcomes, (events[0].source, outcome), number)
-        for kind, number in Counter(map(_KIND, verdicts)).items():
-            _bump(self.stats.verdicts, kind, number)
+        outcomes = self.stats.outcomes
+        outcomes.update(map(_SOURCE_OUTCOME, [events[place] for place in others]))
+        if delivered := len(events) - len(others):
+            outcomes[events[0].source, _DELIVERED] += delivered
+        self.stats.verdicts.update(map(_KIND, verdicts))
 
 
 @dataclass(frozen=True)
@@ -380,7 +362,3 @@ class FleetMind:
             self.policy.throttle, self.fleet, self.epoch, state.governor, held
         )
         self.merger = merger
-
-
-def _bump(counts: dict[Key, int], key: Key, number: int) -> None:
-    counts[key] = counts.get(key, 0) + number

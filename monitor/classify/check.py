@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.classify.classifier import Classifier
-from monitor.classify.dialect import misfit, parse
-from monitor.classify.index import RuleIndex
+from monitor.classify.dialect import misfit, parse, quoted
+from monitor.classify.index import RuleIndex, unwanted
 from monitor.classify.rules import Rule, read_rules
 from monitor.classify.unwrap import Reply
 from monitor.errors import ConfigError
@@ -71,20 +71,31 @@ def _doubled_names(rules: Sequence[Rule]) -> Iterator[str]:
 
 def _misfits(rules: Sequence[Rule]) -> Iterator[str]:
     for rule in rules:
-        for pattern in rule.patterns:
+        for pattern in (*rule.patterns, *rule.unless):
             if problem := misfit(parse(pattern)):
-                yield f"rule '{rule.name}': pattern '{pattern}' {problem}"
+                yield f"rule '{rule.name}': pattern {quoted(pattern)} {problem}"
 
 
 def _unreachable(rules: Sequence[Rule]) -> Iterator[str]:
-    """Patterns that an earlier rule, or their own, always takes first."""
+    """Patterns that an earlier rule, or their own, always takes first, or forbids."""
     index = RuleIndex(rules)
     for rule in rules:
+        forbidden = unwanted(rule)
         for pattern in rule.patterns:
+            if forbidden and _always(pattern, forbidden):
+                place = f"rule '{rule.name}': pattern {quoted(pattern)}"
+                yield f"{place} is unreachable: 'unless' forbids its own words"
+                continue
             shadow = _shadow(index, rule, pattern)
             if shadow is not None:
-                place = f"rule '{rule.name}': pattern '{pattern}'"
+                place = f"rule '{rule.name}': pattern {quoted(pattern)}"
                 yield f"{place} is unreachable: {shadow}"
+
+
+def _always(pattern: str, forbidden: Sequence[str]) -> bool:
+    """Whether each text that a pattern stands for has a forbidden one in it."""
+    samples = parse(pattern).samples(MOST_SAMPLES)
+    return all(any(words in sample for words in forbidden) for sample in samples)
 
 
 def _shadow(index: RuleIndex, rule: Rule, pattern: str) -> str | None:
@@ -94,7 +105,9 @@ def _shadow(index: RuleIndex, rule: Rule, pattern: str) -> str | None:
         hit = index.match(_reply_for(rule, sample), frozenset(rule.providers))
         if hit is None or (hit.rule is rule and hit.pattern == pattern):
             return None
-        shadow = f"rule '{hit.rule.name}' has '{hit.pattern}'"
+        if not {*hit.rule.unless} <= {*rule.unless}:
+            return None  # a text with those words comes through
+        shadow = f"rule '{hit.rule.name}' has {quoted(hit.pattern)}"
     return shadow
 
 
@@ -114,6 +127,6 @@ def _false_examples(rules: Sequence[Rule]) -> Iterator[str]:
             verdict = classifier.classify(example, provider=_provider_of(rule))
             if verdict.rule != rule.name:
                 yield (
-                    f"rule '{rule.name}': its example '{example}' is taken by "
+                    f"rule '{rule.name}': its example {quoted(example)} is taken by "
                     f"'{verdict.rule or 'nothing'}'"
                 )

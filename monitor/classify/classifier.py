@@ -5,10 +5,12 @@ first rule that matches decides (users' rules, provider tokens, generic families
 no rule is sure, the surest of the source's own class, the enhanced status, a vague rule
 and the reply code decides. An unknown 5xx is never hard. Two bounded memories stand in
 front: one for the very same input, one for the same plain text in the same context. The
-verdict is a function of these two alone, so it does not matter which of them answers.
+verdict is a function of these two alone, so it does not matter which of them answers; a
+batch asks the first one for its texts with stand-ins, which say the same.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.classify.codes import Guess, guess_hint, guess_reply, guess_status
@@ -19,12 +21,19 @@ from monitor.classify.index import (
     builtin_index,
     permanence_of,
 )
-from monitor.classify.normal import MAX_INPUT, plain, template_id
+from monitor.classify.normal import MAX_INPUT, alike, plain, template_id
 from monitor.classify.recent import Recent
 from monitor.classify.rules import Rule
 from monitor.classify.taxonomy import advice_for, class_of
 from monitor.classify.unwrap import Reply, unwrap
-from monitor.events import BounceClass, Permanence, Reason, Stage, Verdict
+from monitor.events import (
+    BounceClass,
+    DeliveryEvent,
+    Permanence,
+    Reason,
+    Stage,
+    Verdict,
+)
 
 #: Exact inputs remembered in each of two generations: all that repeats in bursts. Some
 #: 2 MB; with the longest texts 16 MB, or 64 MB when each has an emoji.
@@ -126,6 +135,21 @@ class Classifier:
             hint[:MAX_NAME],
         ]
 
+    def classify_all(
+        self, failures: Sequence[DeliveryEvent], providers: Sequence[str]
+    ) -> list[Verdict]:
+        """The verdict on each event's reply, as ``classify`` gives it one by one."""
+        self._asked += len(failures)
+        inputs = zip(
+            alike(_cut([event.diagnostic for event in failures], MAX_INPUT)),
+            [event.reply_code for event in failures],
+            _cut([event.enhanced_status for event in failures], MAX_STATUS),
+            _cut(providers, MAX_NAME),
+            _cut([event.provider_class for event in failures], MAX_NAME),
+            strict=True,
+        )
+        return [*map(self._exact.__getitem__, inputs)]
+
     def explain(
         self,
         diagnostic: str,
@@ -211,6 +235,13 @@ class Classifier:
         # provider's token is no MTA's word.
         lost = class_of(outer.rule.reason) is BounceClass.HARD
         return inner if lost and outer.rule.stage is Stage.TEXT else outer
+
+
+def _cut(texts: Sequence[str], most: int) -> Sequence[str]:
+    """The texts, each one cut where it is longer than ``most``."""
+    if max(map(len, texts), default=0) > most:
+        return [text[:most] for text in texts]
+    return texts
 
 
 def _settled(hit: Hit | None) -> bool:

@@ -39,8 +39,10 @@ from monitor.classify.ways import ways
 
 #: Largest work at one start, in steps: an option counts 2, a gap 16; see also ``ways``.
 MAX_WORK = 2048
-#: Longest pattern; keeps the parser's work and the error messages small.
+#: Longest pattern; keeps the parser's work small.
 MAX_PATTERN_LENGTH = 2_000
+#: Characters of a pattern or an example that a message quotes.
+QUOTED = 60
 #: Patterns kept after parsing: they are read, indexed and checked one after another.
 PARSED_ENTRIES = 4_096
 #: Deepest nesting of groups; a bound on the parser's recursion.
@@ -81,14 +83,16 @@ def parse(source: str) -> Pattern:
     parser = _Parser(source.strip())
     pattern = Pattern(source, parser.whole(), parser.spaced)
     if parser.work * ways(pattern.nodes) > MAX_WORK:
-        raise PatternError(f"'{source}' matches in too many ways to be linear-time")
+        raise PatternError(
+            f"{quoted(source)} matches in too many ways to be linear-time"
+        )
     if pattern.most_needed() > MAX_SPELLINGS:
         raise PatternError(
-            f"'{source}' stands for too many words, more than {MAX_SPELLINGS}"
+            f"{quoted(source)} stands for too many words, more than {MAX_SPELLINGS}"
         )
     if not pattern.needs():
         raise PatternError(
-            f"'{source}' needs a whole word, or a stem of {STEM} letters"
+            f"{quoted(source)} needs a whole word, or a stem of {STEM} letters"
         )
     return pattern
 
@@ -105,6 +109,18 @@ def misfit(pattern: Pattern) -> str:
     return ""
 
 
+def quoted(text: str, at: int = 0) -> str:
+    """A text in quotes, for a message; of a long one only what stands around ``at``.
+
+    >>> quoted("user unknown")
+    "'user unknown'"
+    """
+    start = max(0, min(at - QUOTED // 2, len(text) - QUOTED))
+    end = start + QUOTED
+    before, behind = "..." if start else "", "..." if end < len(text) else ""
+    return f"'{before}{text[start:end]}{behind}'"
+
+
 class _Parser:
     """Recursive descent over one pattern."""
 
@@ -115,7 +131,8 @@ class _Parser:
         self.work = 1
 
     def error(self, why: str) -> PatternError:
-        return PatternError(f"{why} at character {self.at + 1} of '{self.source}'")
+        place = quoted(self.source, self.at)
+        return PatternError(f"{why} at character {self.at + 1} of {place}")
 
     def peek(self) -> str:
         return self.source[self.at : self.at + 1]
@@ -140,7 +157,7 @@ class _Parser:
             found.append(self.sequence(depth))
         if len(set(found)) < len(found):
             twice = next(one for one in found if found.count(one) > 1)
-            raise self.error(f"the alternative '{next(strings(twice))}' twice")
+            raise self.error(f"the alternative {quoted(next(strings(twice)))} twice")
         return tuple(found)
 
     def sequence(self, depth: int) -> Nodes:

@@ -10,19 +10,26 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache, reduce
+from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
 from monitor.classify.dialect import parse
-from monitor.classify.pattern import ANY_UNSPACED, STEM, UNSPACED, Pattern
+from monitor.classify.pattern import (
+    ANY_UNSPACED,
+    MOST_NEEDLES,
+    STEM,
+    UNSPACED,
+    Pattern,
+)
 from monitor.classify.rules import STRONG, Rule, builtin_rules
 from monitor.classify.unwrap import Reply
 from monitor.events import Permanence, Stage
 
-#: A pattern that stands for at most so many strings is tried as substrings.
-MOST_NEEDLES = 24
 #: Needs of a pattern that its words are looked up for, the rarest; more pay no more.
 SLOTS = 3
+
+_UNSPACED = re.compile(f"[{UNSPACED}-\U0010ffff]")
 
 
 class Hit(NamedTuple):
@@ -36,17 +43,21 @@ class Hit(NamedTuple):
 class _Try:
     """One pattern of a rule, ready to be tried."""
 
-    __slots__ = ("_needles", "_pattern", "_regex", "free", "hit")
+    __slots__ = ("_needles", "_pattern", "_regex", "_unless", "free", "hit")
 
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
         self.hit = Hit(rule, pattern.source, is_sure(rule))
         self.free = not (rule.only or rule.commands or rule.providers)
         self._needles = pattern.needles(MOST_NEEDLES) or ()
+        self._unless = unwanted(rule)
         self._pattern = pattern
         # Compiled when it is first tried: most never are, and all take half a second.
         self._regex: re.Pattern[str] | None = None
 
     def found(self, text: str) -> bool:
+        for words in self._unless:
+            if words in text:
+                return False
         if not self._needles:
             if self._regex is None:
                 self._regex = re.compile(self._pattern.regex())
@@ -82,19 +93,28 @@ class _Masks(dict[str, int]):
                 self._stems[key[:-1]] = mask
         for key, mask in words.items():
             self[key] = mask | self._stems.get(key[:STEM], 0)
+        self._unspaced = [key for key in words if key[0] >= UNSPACED]
 
     def __missing__(self, word: str) -> int:
         return self._stems.get(word[:STEM], 0)
 
     def places(self, text: str) -> int:
         """The patterns whose needs ``text`` meets, each one a bit at its place."""
-        met = reduce(or_, map(self.__getitem__, text.split()), self.free)
-        if not text.isascii() and max(text) >= UNSPACED:
-            met |= self[ANY_UNSPACED]
+        words = text.split()
+        if not text.isascii() and _UNSPACED.search(text):
+            words += [char for char in self._unspaced if char in text]
+            words.append(ANY_UNSPACED)
+        met = reduce(or_, map(self.__getitem__, words), self.free)
         places = met & ((1 << self._width) - 1)
         for band in range(1, SLOTS):
             places &= met >> (band * self._width)
         return places
+
+
+def unwanted(rule: Rule) -> tuple[str, ...]:
+    """What must not be in a plain text that this rule is to take."""
+    words = (parse(one).needles(MOST_NEEDLES) or () for one in rule.unless)
+    return tuple(chain.from_iterable(words))
 
 
 def is_sure(rule: Rule) -> bool:

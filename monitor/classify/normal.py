@@ -6,7 +6,10 @@ of a receiver is one string, whoever was written to.
 """
 
 import re
+import sys
 import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import blake2b
 
 from monitor.classify.recent import Recent
@@ -17,60 +20,72 @@ MAX_INPUT = 2048
 _TEMPLATE_BYTES = 8
 
 # Where words end; what may stand inside an address or a host name is left.
-_EDGES = dict.fromkeys([*range(32), *map(ord, "<>()[]{}\"',;|!?*`")], " ")
+_EDGES = "".join(map(chr, range(32))) + "<>()[]{}\"',;|!?*`"
 # All other punctuation becomes a space too; the dot stays for "5.7.1" only.
-_TO_SPACE = {
-    code: " " for code in range(128) if not chr(code).isalnum() and code != ord(".")
-}
+_PUNCTUATION = "".join(
+    char for char in map(chr, range(128)) if not char.isalnum() and char != "."
+)
 # Letters that Unicode does not take apart although people write them without.
 _PLAINER = {"ł": "l", "ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"}
-#: Characters remembered in each of two generations; a living script has fewer, and who
-#: writes them all does not make what comes after him slow.
-_LETTER_ENTRIES = 10_000
-_LOOSE_DOT = re.compile(r"(?<!\d)\.|\.(?!\d)")
+_ANY_PLAINER = re.compile(f"[{''.join(_PLAINER)}]")
+_FOREIGN_PUNCTUATION = re.compile(r"[^\w\x00-\x7f]")
+# A set of characters is a table up to here and a slow list beyond.
+_TABLE_END = 0x10000
+_BEYOND = re.compile(f"[{chr(_TABLE_END)}-{chr(sys.maxunicode)}]")
+# Korean syllables, letter by letter.
+_SYLLABLES = re.compile("[\u1100-\u11ff]{2,}")
+_LOOSE_DOT = re.compile(r"\.(?:(?<!\d\.)|(?!\d))")
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]\d)")
 _IPV6 = re.compile(r"(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4}){0,7}")
 _CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 # A token of nine and more with a digit in it, or a number of seven and more digits.
-_ID = re.compile(r"\b(?=[^\W\d]{0,30}\d)\w{9,}|\b\d{7,}\b", re.ASCII)
+# It starts with a character of a word, which the search skips to in no time.
+_ID = re.compile(
+    r"\w(?<!\w\w)(?:(?:(?<=\d)|(?=[^\W\d]{0,29}\d))\w{8,}|(?<=\d)\d{6,}\b)", re.ASCII
+)
 _SHORTEST_ID = 7
 # A moment as machines write it: 2026-01-31t23:59:59.123z.
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:?\d\d)?", re.ASCII
 )
-# Tokens that are one address, number of a host, or id, between marks that are no words.
-# What ``spell`` makes of each is known without looking closer: tests hold it to that.
-_SHAPE = re.compile(
-    r"[<(\[{\"']*"
-    r"(?:([\w.+=-]+@[\w.-]+)"
-    r"|(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})"
-    r"|([A-Za-z]{0,30}\d[0-9A-Za-z]*(?<=[0-9A-Za-z]{9})|\d{7,8}))"
-    r"[>)\]}\"',;.!?]*:?",
+# Tokens that are one id, address, or number of a host, between marks that are no words;
+# shorter ones are rare. What ``spell`` makes of each is known: tests hold it to that.
+_VARIABLE = re.compile(
+    r" (?=[^ ]{7})[<(\[{\"']*+[A-Za-z]{0,30}+(?=[\w.+=@-])"  # here a plain word ends
+    r"(?:(\d[0-9A-Za-z]*+(?<=[0-9A-Za-z]{9}))"
+    r"|([\w.+=-]*+(?<=[\w.+=-])@[\w.-]++)"
+    r"|(?<=[ <(\[{\"'])(?:(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})|(\d{7,8})))"
+    r"[>)\]}\"',;.!?]*+:?(?= )",
     re.ASCII,
 )
+# By the group of ``_VARIABLE``: its words, and a token that has the same ones.
+_SHAPES = ("", " id", " addr", " ip", " id")
+_STAND_INS = ("", " 0000000", " a@b", " 0.0.0.0", " 0000000")
+# Between the texts of a batch.
+_SEAM, _SEAM_MARK = " \0 ", "\0"
 # Around a word they are no words; an @ may make an address of it.
 _MARKS = "!\"#$%&'()*+,-./:;<=>?[\\]^_`{|}~"
-_SHAPES = ("", " addr", " ip", " id")
 #: Tokens remembered in each of two generations: words, codes, host names.
 _TOKEN_ENTRIES = 8_192
 #: Longer tokens are no words, and hardly come again.
 _TOKEN_LENGTH = 40
 
 
-def _letters(code: int) -> str:
-    """What a character becomes: plain lower-case letters, or a space."""
-    spread = unicodedata.normalize("NFKD", chr(code)).casefold()
-    return "".join(map(_letter, spread))
+def _blanking(chars: str) -> Callable[[str], str]:
+    """What makes a space of each of ``chars``.
+
+    ``translate`` is fast in ASCII only: elsewhere a character without an entry is an
+    error that it catches.
+    """
+    table = dict.fromkeys(map(ord, chars), " ")
+    any_of = re.compile(f"[{re.escape(chars.replace(' ', ''))}]")
+    return lambda text: (
+        text.translate(table) if text.isascii() else any_of.sub(" ", text)
+    )
 
 
-def _letter(char: str) -> str:
-    """Marks go, and foreign punctuation is a space."""
-    if char.isalnum() or char.isascii():
-        return _PLAINER.get(char, char)
-    return "" if unicodedata.category(char)[0] == "M" else " "
-
-
-_LETTERS = Recent(_letters, _LETTER_ENTRIES)
+_without_edges = _blanking(_EDGES)
+_without_punctuation = _blanking(_PUNCTUATION)
 
 
 def fold(text: str) -> str:
@@ -79,14 +94,56 @@ def fold(text: str) -> str:
     >>> fold("Boîte pleine: n'accepte")
     'boite pleine  n accepte'
     """
-    return _LOOSE_DOT.sub(" ", _lower(text).translate(_TO_SPACE))
+    return _LOOSE_DOT.sub(" ", _without_punctuation(_lower(text)))
 
 
 def _lower(text: str) -> str:
     """Lower case; without accents and without the punctuation of other scripts."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", text.translate(_LETTERS))
+    spread = unicodedata.normalize("NFKD", text).casefold()[: 4 * MAX_INPUT]
+    bare = _accents().sub("", spread)
+    if _BEYOND.search(bare) and (accents := {*filter(_is_accent, {*bare})}):
+        bare = "".join([char for char in bare if char not in accents])
+    bare = _FOREIGN_PUNCTUATION.sub(" ", bare)
+    bare = _ANY_PLAINER.sub(lambda found: _PLAINER[found[0]], bare)
+    # Without accents nothing else is left to be put together.
+    return _SYLLABLES.sub(lambda found: unicodedata.normalize("NFC", found[0]), bare)
+
+
+def _is_accent(char: str) -> bool:
+    """Whether it is no letter but the mark of one."""
+    return unicodedata.category(char)[0] == "M"
+
+
+@cache
+def _accents() -> re.Pattern[str]:
+    """Most marks of letters; read at first use, since that takes some milliseconds."""
+    return re.compile(f"[{''.join(filter(_is_accent, map(chr, range(_TABLE_END))))}]+")
+
+
+def alike(texts: Sequence[str]) -> list[str]:
+    """The texts with stand-ins for what differs from mail to mail.
+
+    ``plain`` makes the same of both. A batch is read at once, since a call for each of
+    its texts would cost as much as the reading.
+
+    >>> alike(["550 <joe@example.org> unknown", "550 <jim@example.org> unknown"])
+    ['550 a@b unknown', '550 a@b unknown']
+    """
+    joined = _SEAM.join(texts)
+    if joined.count(_SEAM_MARK) < len(texts):
+        return _stood_in(joined).split(_SEAM)
+    return [*map(_stood_in, texts)]
+
+
+def _stood_in(text: str) -> str:
+    text = f" {text} ".replace("\n", " ").replace("\r", " ").replace("\t", " ")
+    return _VARIABLE.sub(_stand_in, text)[1:-1]
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    return _STAND_INS[found.lastindex or 0]
 
 
 def plain(text: str) -> str:
@@ -114,8 +171,9 @@ def spell(token: str) -> str:
     # One letter may become eighteen, so what comes of it is cut too.
     lower = _lower(token)[:MAX_INPUT]
     if "@" in lower or lower.count(":") > 1 or lower.count(".") > 2:
-        lower = " ".join([_placed(part) for part in lower.translate(_EDGES).split()])
-    lower = lower.translate(_TO_SPACE)
+        parts = _without_edges(lower).split()
+        lower = " ".join([part if part.isalnum() else _placed(part) for part in parts])
+    lower = _without_punctuation(lower)
     if "." in lower:
         lower = _LOOSE_DOT.sub(" ", lower)
     if len(lower) >= _SHORTEST_ID:
@@ -153,7 +211,7 @@ class _Spelt(Recent[str, str]):
     """
 
     def __missing__(self, token: str) -> str:
-        if shape := _SHAPE.fullmatch(token):
+        if shape := _VARIABLE.match(f" {token} "):
             return _SHAPES[shape.lastindex or 0]
         if len(token) > _TOKEN_LENGTH or "@" in token:
             return spell(token)

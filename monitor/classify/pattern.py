@@ -11,11 +11,14 @@ from itertools import islice
 from math import prod
 from typing import NamedTuple
 
+#: A pattern that stands for at most so many strings is tried as substrings.
+MOST_NEEDLES = 24
 #: Letters of a word stem that are enough to look it up (``ine*`` for ``inexist\w*``).
 STEM = 3
 #: First character of the scripts that put no space between words (CJK and kana).
 UNSPACED = "\u2e80"
-#: What a pattern in such a script needs; added to texts that have such characters.
+#: What a pattern in such a script needs when no one character must be in a text; added
+#: to texts that have any.
 ANY_UNSPACED = "\u2e80*"
 
 
@@ -79,14 +82,20 @@ class Pattern(NamedTuple):
         yield from (f" {text} " for text in dict.fromkeys(texts))
 
     def needs(self) -> list[frozenset[str]]:
-        """Sets of words and stems (``ine*``) of which a text must have one each."""
+        """Sets of words and stems (``ine*``) of which a text must have one each.
+
+        Without spaces there are no words, and characters stand for them.
+        """
         if not self.spaced:
-            return [frozenset({ANY_UNSPACED})]
+            needed = [chars for node in self.nodes if (chars := _one_char_each(node))]
+            return needed or [frozenset({ANY_UNSPACED})]
         return [words for unit in _units(self.nodes) if (words := _unit_words(unit))]
 
     def most_needed(self) -> int:
         """At least as many words as ``needs`` lists, counted without listing them."""
-        return _most_words(self.nodes) if self.spaced else 1
+        if not self.spaced:
+            return sum(spellings((node,)) for node in self.nodes)
+        return _most_words(self.nodes)
 
 
 def spellings(nodes: Nodes) -> int:
@@ -248,3 +257,12 @@ def _group_words(group: Group) -> frozenset[str]:
 def _one_word_each(texts: Iterator[str]) -> frozenset[str]:
     words = [max(text.split(), key=len, default="") for text in texts]
     return frozenset(words) if all(words) else frozenset()
+
+
+def _one_char_each(node: Node) -> frozenset[str]:
+    """One character of each spelling; empty when a spelling needs none."""
+    if isinstance(node, Wild) or (isinstance(node, Group) and node.optional):
+        return frozenset()
+    # Of kana and kanji the latter say more, and are the greater characters.
+    chars = frozenset(max(text, default="") for text in strings((node,)))
+    return chars if min(chars) >= UNSPACED else frozenset()

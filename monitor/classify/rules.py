@@ -11,7 +11,8 @@ A file holds ``[[rule]]`` tables::
 ``patterns`` are of the language in ``dialect``; one of them must match. Optional:
 ``providers`` (the rule counts only there: a provider id, a domain, or one of its
 labels), ``only`` (``permanent`` or ``transient`` replies), ``commands`` (the SMTP
-commands a refusal may answer) and ``confidence`` (0-1; below ``STRONG`` a surer status
+commands a refusal may answer), ``unless`` (words that must not be in the reply;
+patterns without anything wild) and ``confidence`` (0-1; below ``STRONG`` a surer status
 or provider hint goes first).
 """
 
@@ -22,7 +23,8 @@ from importlib.resources.abc import Traversable
 
 import msgspec
 
-from monitor.classify.dialect import PatternError, parse
+from monitor.classify.dialect import PatternError, parse, quoted
+from monitor.classify.pattern import MOST_NEEDLES
 from monitor.classify.unwrap import COMMANDS
 from monitor.errors import ConfigError
 from monitor.events import Permanence, Reason, Stage
@@ -34,6 +36,8 @@ MAX_RULES = 2_000
 #: Most patterns in one file, and words that they are looked up by; several times what
 #: is built in. The index takes three bits a pattern for every word: 150 MB at most.
 MAX_PATTERNS, MAX_WORDS = 8_000, 50_000
+#: Most entries of one ``unless``: each is looked for wherever the rule may match.
+MAX_UNLESS = 20
 #: How sure a rule is that does not say.
 DEFAULT_CONFIDENCE = 0.9
 #: A text rule at least this sure decides alone; a weaker one is weighed against codes.
@@ -52,6 +56,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
     only: Permanence | None = None
     commands: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
     confidence: float = DEFAULT_CONFIDENCE
     examples: tuple[str, ...] = ()
     origin: str = ""
@@ -67,6 +72,7 @@ class _RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     providers: list[str] = []
     only: Permanence | None = None
     commands: list[str] = []
+    unless: list[str] = []
     confidence: float = DEFAULT_CONFIDENCE
     examples: list[str] = []
 
@@ -97,7 +103,7 @@ def read_rules(
         found = msgspec.convert(raw, _RulesFile).rule
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {_place(raw, str(error))}") from error
-    if sum(len(table.patterns) for table in found) > MAX_PATTERNS:
+    if sum(len(table.patterns) + len(table.unless) for table in found) > MAX_PATTERNS:
         raise ConfigError(f"{origin}: more than {MAX_PATTERNS} patterns")
     rules = tuple(_rule(table, origin, stage) for table in found)
     words = sum(parse(one).most_needed() for rule in rules for one in rule.patterns)
@@ -128,6 +134,7 @@ def _rule(table: _RuleTable, origin: str, stage: Stage) -> Rule:
         providers=tuple(provider.lower() for provider in table.providers),
         only=table.only,
         commands=tuple(table.commands),
+        unless=tuple(table.unless),
         confidence=table.confidence,
         examples=tuple(table.examples),
         origin=origin,
@@ -146,9 +153,18 @@ def _malformed(table: _RuleTable) -> str:
         return f"unknown command '{min(strange)}'; one of {', '.join(COMMANDS)}"
     if table.only is Permanence.UNKNOWN:
         return "'only' is 'permanent' or 'transient'"
+    return _misspelt(table)
+
+
+def _misspelt(table: _RuleTable) -> str:
+    if len(table.unless) > MAX_UNLESS:
+        return f"'unless' has more than {MAX_UNLESS} entries"
     try:
         for pattern in table.patterns:
             parse(pattern)
+        for words in table.unless:
+            if not parse(words).needles(MOST_NEEDLES):
+                return f"{quoted(words)} is too wild for 'unless'; name the words"
     except PatternError as error:
         return str(error)
     return ""

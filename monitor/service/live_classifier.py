@@ -1,9 +1,10 @@
 """The classifier of a running worker: its rules can change, and it keeps the books."""
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Sequence
 
 from monitor.classify import CacheStats, Classifier, Rule
-from monitor.events import Reason, Verdict
+from monitor.events import DeliveryEvent, Reason, Verdict
 from monitor.service import clock
 from monitor.service.templates import Reply, Templates
 
@@ -13,7 +14,7 @@ _UNDETERMINED = Reason.UNDETERMINED
 class LiveClassifier:
     """Classifies like a ``Classifier`` whose rules may be exchanged meanwhile.
 
-    All inputs of a worker share one. ``classify`` runs for each reply, so its books
+    All inputs of a worker share one. ``classify_all`` sees every failure, so its books
     are plain dictionaries; ``Reading.report`` makes metrics of them once a second.
 
     ``replies`` and ``undetermined`` are totals since the start by provider, which is
@@ -21,8 +22,8 @@ class LiveClassifier:
     """
 
     def __init__(self, rules: tuple[Rule, ...] = ()) -> None:
-        self.replies: defaultdict[str, int] = defaultdict(int)
-        self.undetermined: defaultdict[str, int] = defaultdict(int)
+        self.replies: Counter[str] = Counter()
+        self.undetermined: Counter[str] = Counter()
         self.templates = Templates(clock.now())
         self._retired = CacheStats(0, 0, 0)
         self._classifier = Classifier(rules)
@@ -41,10 +42,26 @@ class LiveClassifier:
         )
         self.replies[provider] += 1
         if verdict.reason is _UNDETERMINED:
-            self.undetermined[provider] += 1
             reply = Reply(reply_code, enhanced_status, diagnostic)
-            self.templates.add(verdict.template, reply, provider, clock.now())
+            self._not_understood(reply, provider, verdict)
         return verdict
+
+    def classify_all(
+        self, failures: Sequence[DeliveryEvent], providers: Sequence[str]
+    ) -> list[Verdict]:
+        """The verdicts on a batch; see ``Classifier.classify_all``."""
+        verdicts = self._classifier.classify_all(failures, providers)
+        self.replies.update(providers)
+        for place, verdict in enumerate(verdicts):
+            if verdict.reason is _UNDETERMINED:
+                one = failures[place]
+                reply = Reply(one.reply_code, one.enhanced_status, one.diagnostic)
+                self._not_understood(reply, providers[place], verdict)
+        return verdicts
+
+    def _not_understood(self, reply: Reply, provider: str, verdict: Verdict) -> None:
+        self.undetermined[provider] += 1
+        self.templates.add(verdict.template, reply, provider, clock.now())
 
     @staticmethod
     def prepare(rules: tuple[Rule, ...]) -> Classifier:

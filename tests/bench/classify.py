@@ -12,7 +12,7 @@ programs do not count; what they do to the processor's caches does):
   classifier that has never seen any of them and knows no token of them either.
 * ``cached``: the same texts again.
 * ``live``: texts made of the load test's templates, no two alike (addresses, queue ids,
-  IPs), by a classifier that has met the templates before: what a worker pays a failure.
+  IPs), in batches, by a classifier that has met the templates: what a worker pays.
 * ``scrub``: the same texts made fit to leave the process.
 
 All five run in turn, several rounds; a ratio is the median of the rounds' ratios, since
@@ -36,7 +36,7 @@ from typing import Any
 
 from monitor.classify import Classifier, builtin_rules, scrub
 from monitor.classify.normal import forget_tokens
-from monitor.events import Verdict
+from monitor.events import DeliveryEvent, Outcome
 from tests.bench.hostile import hostile_texts, replies
 from tests.bench.world import BOUNCES, DEFERRALS, DOMAINS, IPS
 
@@ -52,7 +52,8 @@ FUZZ_SEED = 20261122
 #: The promise for one answer, in milliseconds of CPU time.
 MOST_P99, MOST_WORST = 2.0, 50.0
 
-Given = tuple[str, int, str, str]
+#: Failures in one batch: those of some hundred events.
+BATCH = 50
 
 
 def regex_loop() -> Callable[[str], str]:
@@ -73,7 +74,7 @@ def regex_loop() -> Callable[[str], str]:
     return read
 
 
-def live(count: int, seed: int) -> list[Given]:
+def live(count: int, seed: int) -> list[DeliveryEvent]:
     """Failures as they come; no text twice."""
     rng = random.Random(seed)
     made = []
@@ -83,7 +84,18 @@ def live(count: int, seed: int) -> list[Given]:
             u=f"user{noise % 90_001}", d=domain, i=rng.choice(IPS), x=f"{noise:016x}"
         )
         status = text[4:].partition(" ")[0]
-        made.append((text, int(text[:3]), status, domain.partition(".")[0]))
+        made.append(
+            DeliveryEvent(
+                event_id="",
+                event_time=0.0,
+                source="canonical",
+                outcome=Outcome.BOUNCED,
+                reply_code=int(text[:3]),
+                enhanced_status=status,
+                diagnostic=text,
+                recipient_domain=domain,
+            )
+        )
     return made
 
 
@@ -107,12 +119,15 @@ def _round(number: int, warm: Classifier) -> dict[str, float]:
     # The templates' tokens were forgotten with the rest; met again, they are known.
     _all(warm, live(LIVE // 10, -number - 1))
     rates["live"] = _rate(lambda: _all(warm, failures), LIVE)
-    rates["scrub"] = _rate(lambda: [scrub(one[0]) for one in failures], LIVE)
+    rates["scrub"] = _rate(lambda: [scrub(one.diagnostic) for one in failures], LIVE)
     return rates
 
 
-def _all(classifier: Classifier, failures: list[Given]) -> list[Verdict]:
-    return [classifier.classify(*failure) for failure in failures]
+def _all(classifier: Classifier, failures: list[DeliveryEvent]) -> None:
+    for start in range(0, len(failures), BATCH):
+        batch = failures[start : start + BATCH]
+        providers = [one.recipient_domain.partition(".")[0] for one in batch]
+        classifier.classify_all(batch, providers)
 
 
 def bench_classify(rounds: int) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from monitor.classify import builtin_rules, check_rules
 from monitor.classify.dialect import (
     MAX_PATTERN_LENGTH,
     MAX_SPELLINGS,
+    QUOTED,
     PatternError,
     misfit,
     parse,
+    quoted,
 )
 from monitor.classify.index import RuleIndex
 from monitor.classify.normal import plain
-from monitor.classify.pattern import spellings, strings
+from monitor.classify.pattern import ANY_UNSPACED, spellings, strings
 from monitor.classify.rules import Rule
 from monitor.classify.unwrap import Reply
 from monitor.classify.ways import ways
@@ -140,6 +142,20 @@ def test_what_could_never_match(pattern: str, why: str) -> None:
     assert why in misfit(parse(pattern))
 
 
+def test_messages_quote_the_place_and_not_a_long_pattern() -> None:
+    many = "|".join(f"word{number}" for number in range(100))
+    assert quoted("x" * QUOTED) == f"'{'x' * QUOTED}'"
+    for start, end in (("", ""), (many, ""), ("", many), (many, many)):
+        with pytest.raises(
+            PatternError, match=r"character \d+ of '.*\(here\)\+"
+        ) as told:
+            parse(f"{start}(here)+{end}")
+        assert len(str(told.value)) < 3 * QUOTED
+    with pytest.raises(PatternError, match="too many words") as told:
+        parse(f"({many})({many})")
+    assert len(str(told.value)) < 3 * QUOTED
+
+
 @given(PATTERN)
 def test_regex_needles_and_needs_agree(source: str) -> None:
     pattern = parse(source)
@@ -162,6 +178,27 @@ def test_needs_are_met_by_all_that_a_pattern_matches(source: str) -> None:
         words = set(text.split())
         keys = words | {word[:3] + "*" for word in words}
         assert all(need & keys for need in pattern.needs()), text
+
+
+@pytest.mark.parametrize(
+    ("source", "needs"),
+    [
+        ("用户不存在", [{"用"}]),
+        ("(用户|邮箱).*(不存在|无效)", [{"用", "邮"}, {"存", "无"}]),
+        ("(用户|ip).*(不存在)?(无效)", [{"无"}]),
+        ("(病毒|virus)", [{ANY_UNSPACED}]),
+    ],
+)
+def test_needs_of_a_script_without_spaces(source: str, needs: list[set[str]]) -> None:
+    assert [*map(set, parse(source).needs())] == needs
+
+
+def test_needs_without_spaces_are_met_by_all_that_matches() -> None:
+    patterns = [parse(one) for rule in builtin_rules() for one in rule.patterns]
+    for pattern in patterns:
+        for text in [] if pattern.spaced else pattern.samples(64):
+            keys = {*text, ANY_UNSPACED}
+            assert all(need & keys for need in pattern.needs()), text
 
 
 @given(st.one_of(PIECES, st.text("ab1 |()?[-]\\dw.*", max_size=400)))

@@ -86,6 +86,12 @@ def test_a_user_rule_sees_the_wrapping_too() -> None:
         ('only = "transient"', "450 blorp", "", True),
         ('only = "transient"', "550 blorp", "", False),
         ('only = "permanent"', "blorp", "", False),
+        ('unless = ["zork"]', "550 blorp", "", True),
+        ('unless = ["zork"]', "550 blorp zorks", "", True),
+        ('unless = ["zork"]', "550 Zork: blorp", "", False),
+        ('unless = ["quux", "(the|my) zork"]', "550 blorp of my zork", "", False),
+        ('unless = ["用户"]', "550 blorp 无用户吗", "", False),
+        ('unless = ["zork"]', "zork said: 550 blorp", "", True),
         (
             'commands = ["rcpt"]',
             AT_RCPT,
@@ -122,6 +128,15 @@ def test_conditions(condition: str, text: str, provider: str, hit: bool) -> None
         (HEAD + 'patterns = ["a"]\nconfidence = 2.0', ["'mine'", "confidence"]),
         (HEAD + 'patterns = ["a"]\ncommands = ["quit"]', ["'mine'", "quit"]),
         (HEAD + 'patterns = ["a"]\nonly = "unknown"', ["'mine'", "only"]),
+        (
+            HEAD + 'patterns = ["a"]\nunless = ["b .* c"]',
+            ["'mine'", "unless", "b .* c"],
+        ),
+        (HEAD + 'patterns = ["a"]\nunless = [" "]', ["'mine'", "' '"]),
+        (HEAD + f'patterns = ["a"]\nunless = {["b"] * 21}', ["'mine'", "entries"]),
+        (HEAD + 'patterns = ["a"]\nunless = ["b  c"]', ["'b  c'", "space too many"]),
+        (HEAD + 'patterns = ["a"]\nunless = ["(b"]', ["'mine'", "missing ')'"]),
+        (HEAD + 'patterns = ["b", "a (b|b c)"]\nunless = ["b"]', ["'b'", "unless"]),
         (HEAD + 'patterns = ["(a+)+"]', ["'mine'", "not linear-time"]),
         (HEAD + f'patterns = ["{"(a|b)" * 40}"]', ["'mine'", "too many words"]),
         (HEAD + 'patterns = ["a", "a b"]', ["'mine'", "unreachable"]),
@@ -184,6 +199,16 @@ def test_a_narrower_rule_does_not_make_a_later_one_unreachable() -> None:
     assert [rule.only for rule in rules] == [Permanence.TRANSIENT, None]
 
 
+def test_a_rule_with_unless_does_not_make_a_later_one_unreachable() -> None:
+    narrow = HEAD + 'patterns = ["blorp"]\nunless = ["zork"]\n'
+    wide = HEAD.replace("mine", "wide") + 'patterns = ["blorp"]\n'
+    rules = load_rules(narrow + wide, "my.toml")
+    names = [Classifier(rules).classify(one).rule for one in ("blorp", "blorp zork")]
+    assert names == ["mine", "wide"]
+    with pytest.raises(ConfigError, match="unreachable"):
+        load_rules(narrow + wide + 'unless = ["zork"]', "my.toml")
+
+
 def test_check_lists_every_problem() -> None:
     good = load_rules(HEAD + 'patterns = ["blorp"]', "my.toml")
     assert check_rules(good) == []
@@ -192,6 +217,19 @@ def test_check_lists_every_problem() -> None:
     assert len(problems) == 2
     assert "duplicate name" in problems[0]
     assert "unreachable" in problems[1]
+
+
+def test_problems_quote_no_long_text_whole() -> None:
+    long = " ".join(["blorp"] * 40)
+    rules = [
+        Rule(
+            name="one", reason=Reason.POLICY, patterns=(long, long + " x", " " + long)
+        ),
+        Rule(name="two", reason=Reason.POLICY, patterns=("zork",), examples=(long,)),
+    ]
+    problems = check_rules(rules)
+    assert len(problems) >= 3
+    assert all(len(problem) < 240 and "blorp ..." in problem for problem in problems)
 
 
 def test_rules_that_change_none_of_their_examples_are_told() -> None:

@@ -1,11 +1,20 @@
 """The fields of a verdict beyond its reason; the seed texts; what is never hard."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.classify import Classifier, advice_for, class_of
-from monitor.events import Advice, BounceClass, Permanence, Reason, Stage
+from monitor.events import (
+    Advice,
+    BounceClass,
+    DeliveryEvent,
+    Outcome,
+    Permanence,
+    Reason,
+    Stage,
+)
 
 SEEDS = {
     "mailbox full": (BounceClass.SOFT, Reason.MAILBOX_FULL),
@@ -231,6 +240,65 @@ def test_cache_counts_and_is_bounded() -> None:
     # Another recipient: a new text, a known template.
     classifier.classify("550 <b@example.org> unknown user")
     assert classifier.cache_stats() == (2, 1, 3)
+
+
+FIELDS = st.sampled_from(
+    ["", "5.1.1", "4.2.2", "yahoo", "Permanent/NoEmail", "x" * 300]
+)
+EVENTS = st.builds(
+    DeliveryEvent,
+    event_id=st.just("e"),
+    event_time=st.just(0.0),
+    source=st.just("canonical"),
+    outcome=st.sampled_from([Outcome.BOUNCED, Outcome.DEFERRED]),
+    reply_code=st.sampled_from([0, 421, 550, -1, 10**30]),
+    enhanced_status=FIELDS,
+    provider_class=FIELDS,
+    diagnostic=st.text(max_size=30)
+    | st.sampled_from(
+        [
+            "550 <joe@example.org> user unknown\n",
+            "550 <jim@example.org> user unknown\n",
+            "mailbox full \0 9f3a1b2c4d",
+            "blorp " * 400,
+        ]
+    ),
+)
+
+
+@given(st.lists(st.tuples(EVENTS, FIELDS), max_size=6))
+def test_a_batch_gets_the_verdicts_of_its_replies(
+    classifier: Classifier, asked: list[tuple[DeliveryEvent, str]]
+) -> None:
+    events, providers = [event for event, _ in asked], [name for _, name in asked]
+    assert classifier.classify_all(events, providers) == [
+        classifier.explain(
+            event.diagnostic,
+            event.reply_code,
+            event.enhanced_status,
+            provider,
+            event.provider_class,
+        ).verdict
+        for event, provider in asked
+    ]
+
+
+def test_a_batch_is_counted_like_its_replies() -> None:
+    classifier = Classifier()
+    event = DeliveryEvent(
+        event_id="e",
+        event_time=0.0,
+        source="canonical",
+        outcome=Outcome.BOUNCED,
+        diagnostic="550 <joe@example.org> unknown user",
+    )
+    other = msgspec.structs.replace(
+        event, diagnostic="550 <a@example.org> unknown user"
+    )
+    assert classifier.classify_all([], []) == []
+    classifier.classify_all([event, other, event], ["yahoo"] * 3)
+    # All three are one text with one stand-in.
+    assert classifier.cache_stats() == (2, 1, 2)
 
 
 def test_verdict_depends_on_all_arguments(classifier: Classifier) -> None:
