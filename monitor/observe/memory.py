@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from monitor.events import Cell, CountDelta, Scope
+from monitor.events import Cells, CountDelta
 from monitor.observe.arrays import (
     Array,
     Bools,
@@ -50,6 +50,11 @@ class Sums(NamedTuple):
     tried: Floats
     failed: Floats
 
+    def without(self, gone: Ints) -> "Sums":
+        """The same, but for keys that were evicted since."""
+        keep = np.flatnonzero(~np.isin(self.keys, gone))
+        return Sums(self.slot, self.keys[keep], self.tried[keep], self.failed[keep])
+
 
 class Rows(NamedTuple):
     """Counts of one slot by leaf: their keys, and ``[rows, COLUMNS]``."""
@@ -90,6 +95,7 @@ class Memory:
         self.warm: Bools = np.zeros((self.capacity, WIDTH), bool)
         self._keyed: list[Keyed] = [self.windows, self.baseline, self.dispersion]
         self._refreshed: tuple[int, int] | None = None
+        self._gone: Ints = np.zeros(0, np.int64)
 
     def attach(self, keyed: Keyed) -> None:
         """Keep the places of one more component in step."""
@@ -97,12 +103,11 @@ class Memory:
 
     def seat(self, slot: int, deltas: Sequence[CountDelta]) -> Rows:
         """Give the cells of a slot their places, and enter their counts."""
-        parts = []
+        tables = [Cells.of(delta.cells) for delta in deltas]
+        leaves = self.catalog.seat_all(tables, slot)
+        self._settle()
         for delta in deltas:
-            parts.append(self.catalog.seat(delta.cells, slot))
-            self._settle()
             self.reasons.add(slot, delta.reasons)
-        leaves = np.concatenate(parts)
         counts = np.concatenate([matrix(delta) for delta in deltas])
         self.leaves.add(slot, leaves, counts)
         return Rows(slot, self.catalog.leaf_keys[leaves], counts)
@@ -128,6 +133,11 @@ class Memory:
             tried[place] -= gone[:, :WIDTH]
             failed[place] -= gone[:, WIDTH:]
         return Sums(rows.slot, keys, np.maximum(tried, 0), np.maximum(failed, 0))
+
+    def take_gone(self) -> Ints:
+        """Places of keys that were evicted since the last call."""
+        gone, self._gone = self._gone, self._gone[:0]
+        return gone
 
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
@@ -185,7 +195,7 @@ class Memory:
         return known
 
     def state(self) -> dict[str, State]:
-        """What a snapshot needs, by component; reasons, cells and scopes go apart."""
+        """What a snapshot needs, by component; reasons and names go apart."""
         size = len(self.catalog.scopes)
         return {
             "catalog": self.catalog.state(),
@@ -201,19 +211,18 @@ class Memory:
 
     def load(
         self,
-        cells: list[Cell | None],
-        scopes: list[Scope | None],
+        names: Sequence[str],
         parts: Mapping[str, State],
     ) -> None:
         """Take back what ``state`` gave."""
-        self.catalog.load(cells, scopes, parts["catalog"])
+        self.catalog.load(names, parts["catalog"])
         self._settle()
         self.windows.load(parts["windows"])
         self.baseline.load(parts["baseline"])
         self.dispersion.load(parts["dispersion"])
         self.leaves.load(parts["leaves"])
         own = parts["memory"]
-        self.warm[: len(scopes)] = own["warm"]
+        self.warm[: len(own["warm"])] = own["warm"]
         slot, admitted = own["refreshed"].tolist()
         self._refreshed = (slot, admitted)
 
@@ -230,6 +239,7 @@ class Memory:
 
     def _forget(self, keys: Ints) -> None:
         self.warm[keys] = False
+        self._gone = np.concatenate([self._gone, keys])
         for keyed in self._keyed:
             keyed.forget(keys)
 

@@ -137,8 +137,9 @@ class Scan:
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew."""
         for channel in np.flatnonzero(channels):
-            self._sums[channel][..., keys] = 0.0
-            self._alive[channel, keys] = False
+            live = keys[self._alive[channel, keys]]  # the others stand at 0
+            self._sums[channel][..., live] = 0.0
+            self._alive[channel, live] = False
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
