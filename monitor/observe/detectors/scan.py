@@ -91,7 +91,7 @@ class Scan:
             places: rows of the look that have news, and their keys, each once.
             counts: failures, what speaks against, attempts, of those rows.
         """
-        moment = np.uint32(max(begins, 0.0))
+        moment = np.uint32(max(begins, 1.0))
         rows, keys = places
         for first in range(0, len(rows), CHUNK):
             part = slice(first, first + CHUNK)
@@ -115,16 +115,20 @@ class Scan:
         else:
             places = np.arange(len(keys))
             sums, start = sums.take(keys, axis=-1), start.take(keys, axis=-1)
-        np.copyto(start, moment, where=sums[FAILED] <= 0)
-        for side, count in zip(sums, counts, strict=True):
-            new = np.zeros(start.shape[1], np.float32)
-            new[places] = count
-            side += new
+        # Products instead of masks: where windows open and close is hard to foresee,
+        # for a processor, too. A window that is shut stands at 0 throughout.
+        start += (start == 0) * moment
+        new = np.zeros((len(sums), 1, start.shape[1]), np.float32)
+        for side, count in zip(new, counts, strict=True):
+            side[0, places] = count
+        sums += new
         evidence = self._weights[0, channel] * sums[FAILED]
         evidence += self._weights[1, channel] * sums[AGAINST]
-        kept = (evidence > _GHOST).astype(np.float32)
-        evidence *= kept
-        sums *= kept
+        kept = evidence > _GHOST
+        as_one = kept.astype(np.float32)
+        evidence *= as_one
+        sums *= as_one
+        start *= kept
         peak = evidence.max(axis=0)
         if fits:
             alive[channel, low:high] = peak > 0
@@ -139,6 +143,7 @@ class Scan:
         for channel in np.flatnonzero(channels):
             live = keys[self._alive[channel, keys]]  # the others stand at 0
             self._sums[channel][..., live] = 0.0
+            self._start[channel][:, live] = 0
             self._alive[channel, live] = False
 
     def resize(self, capacity: int) -> None:
