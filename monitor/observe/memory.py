@@ -12,6 +12,7 @@ from monitor.observe.arrays import (
     Floats,
     Ints,
     State,
+    parts_of,
     roll_up,
     roomy,
     widened,
@@ -52,8 +53,11 @@ class Sums(NamedTuple):
 
     def without(self, gone: Ints) -> "Sums":
         """The same, but for keys that were evicted since."""
-        keep = np.flatnonzero(~np.isin(self.keys, gone))
-        return Sums(self.slot, self.keys[keep], self.tried[keep], self.failed[keep])
+        return self.part(np.flatnonzero(~np.isin(self.keys, gone)))
+
+    def part(self, rows: Ints | slice) -> "Sums":
+        """Some of the rows."""
+        return Sums(self.slot, self.keys[rows], self.tried[rows], self.failed[rows])
 
 
 class Rows(NamedTuple):
@@ -141,8 +145,12 @@ class Memory:
 
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
-        keys, warm = sums.keys, self.warm[sums.keys]
         self.baseline.advance(sums.slot)
+        for part in parts_of(len(sums.keys)):
+            self._learn(sums.part(part))
+
+    def _learn(self, sums: Sums) -> None:
+        keys, warm = sums.keys, self.warm[sums.keys]
         gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
         self.baseline.add(sums.slot, keys, sums.tried * gate, sums.failed * gate)
         assert self.baseline.head is not None
