@@ -1,6 +1,7 @@
 """Numbers for names, so that cells are compared and looked up as integers."""
 
 from collections.abc import Iterable
+from itertools import repeat
 
 import numpy as np
 
@@ -42,14 +43,19 @@ class Names:
 
     def numbers(self, names: list[str]) -> Array:
         """The numbers of some names, 32-bit; new names get the next ones."""
-        found = [*map(self._number.get, names)]
-        if None in found:
+        found = self._found(names)
+        if (found < 0).any():
             number = self._number.setdefault
             for name in names:
                 if number(name, len(self.text)) == len(self.text):
                     self.text.append(name)
-            found = [*map(self._number.get, names)]
-        return np.array(found, np.int32)
+            found = self._found(names)
+        return found
+
+    def _found(self, names: list[str]) -> Array:
+        return np.fromiter(
+            map(self._number.get, names, repeat(-1)), np.int32, len(names)
+        )
 
     def labels(self, cells: Cells) -> Ints:
         """The cells as labels, ``[cells, LABEL_WORDS]``; see ``numbers_in``."""

@@ -59,7 +59,8 @@ def test_the_grid_is_that_of_all_windows_of_all_keys(keys: int, part: float) -> 
             plain.sums[:, channels, :, gone[:, None]] = 0.0
         size = keys // 2 if look < 10 else keys
         mine = np.flatnonzero(random.random(size) < (1.0 if look == 3 else part))
-        failed = random.poisson(0.3 if look % 10 else 0.0, (len(mine), WIDTH)) * 1.0
+        chance = 0.3 if look % 10 else 0.0
+        failed = random.poisson(chance, (len(mine), WIDTH)).astype(float)
         failed[:, 5:] = 0
         for channel, rows in enumerate(scan.news(mine, failed)):
             shape = (len(rows),)
@@ -81,3 +82,13 @@ def test_rows_without_news_change_nothing() -> None:
     news = scan.news(np.arange(10), np.zeros((10, WIDTH)))
     assert [len(rows) for rows in news] == [0] * WIDTH
     assert sum(array.nbytes for array in scan.state(10).values()) == 0
+
+
+def test_failures_that_were_expected_open_nothing() -> None:
+    scan, rows = Scan(10, FAILED, AGAINST), np.arange(10)
+    counts = tuple(np.full(10, count, np.float32) for count in (1.0, 50.0, 900.0))
+    for now in (1.0, 2.0):
+        best, windows = scan.step(now, 0, (rows, rows), counts, LINE)
+        assert best.tolist() == [0.0] * 10
+        assert windows.rows.tolist() == []
+    assert len(scan.state(10)["places"]) == 0

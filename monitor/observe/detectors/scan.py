@@ -25,6 +25,7 @@ from monitor.observe.arrays import (
     Ints,
     Singles,
     State,
+    parts_of,
     roomy,
     widened,
 )
@@ -36,9 +37,6 @@ MULTIPLIERS: Singles = np.array([1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 25.0], np.float3
 #: What each window keeps: failures, what speaks against (expected failures, or
 #: successes), attempts.
 FAILED, AGAINST, TRIED = range(3)
-
-#: Keys worked on at a time: 100 kB an array of the grid.
-CHUNK = 4_096
 
 #: All places of a channel are worked on where they are if at least this part of them
 #: is in the look: that is cheaper than to fetch them one by one, and changes no other.
@@ -113,13 +111,9 @@ class Scan:
         """
         rows, keys = places
         grid, moment = self._channels[channel], np.uint32(max(begins, 1.0))
-        mine = grid.seat(keys)
-        peak = grid.add(mine, np.stack(counts), moment)
+        peak = grid.add(keys, np.stack(counts), moment)
         near = np.flatnonzero(peak >= line)
-        found = grid.windows(rows[near], mine[near])
-        over = np.flatnonzero(peak <= _GHOST)
-        grid.leave(keys[over], mine[over])
-        return peak, found
+        return peak, grid.windows(rows[near], keys[near])
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew."""
@@ -182,23 +176,51 @@ class _Grid:
         held: Bools = self._place.take(keys) >= 0
         return held
 
-    def seat(self, keys: Ints) -> Ints:
-        """Places of keys, made for those that have none."""
+    def add(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Add counts ``[3, keys]``; returns the best evidence of each key."""
+        peak = np.zeros(len(keys), np.float32)
+        places = self._places_of(keys)
+        held = np.flatnonzero(places >= 0)
+        if len(held):
+            mine = places[held].astype(np.int64)
+            peak[held] = self._go_on(mine, counts[:, held], moment)
+            over = held[peak[held] <= _GHOST]
+            self.leave(keys[over], places[over])
+        new = np.flatnonzero(places < 0)
+        for part in parts_of(len(new)):
+            mine = new[part]
+            peak[mine] = self._open(keys[mine], counts[:, mine], moment)
+        return peak
+
+    def _places_of(self, keys: Ints) -> Array:
         if not len(self._place):
             self._place = np.full(self._capacity, NOWHERE, np.int32)
-        places = self._place.take(keys)
-        new = np.flatnonzero(places < 0)
-        if len(new) > self._left:
-            self._make_anew(len(new))
-            places = self._place.take(keys)
-        last, self._left = self._left, self._left - len(new)
-        mine = self._free[self._left : last][::-1]  # in the order of the keys
-        self._place[keys[new]] = places[new] = mine
-        self._owner[mine] = keys[new]
+        return self._place.take(keys)
+
+    def _open(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Open windows of keys that have none; most shut again at once."""
+        sums = np.repeat(counts[:, None], len(MULTIPLIERS), axis=1)
+        start = np.zeros(sums.shape[1:], np.uint32)
+        peak = self._add(sums, start, np.zeros_like(counts), moment)
+        alive = np.flatnonzero(peak > _GHOST)
+        if len(alive):
+            places = self._seat(keys[alive])
+            _put(self._sums, places, sums.take(alive, -1))
+            _put(self._start, places, start.take(alive, -1))
+        return peak
+
+    def _seat(self, keys: Ints) -> Ints:
+        """Places for keys that have none."""
+        if len(keys) > self._left:
+            self._make_anew(len(keys))
+        last, self._left = self._left, self._left - len(keys)
+        places = self._free[self._left : last][::-1]  # in the order of the keys
+        self._place[keys] = places
+        self._owner[places] = keys
         return places.astype(np.int64)
 
-    def add(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
-        """Add counts ``[3, places]``; returns the best evidence at each place."""
+    def _go_on(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Add counts ``[3, places]`` to open windows."""
         used = len(self._owner)
         if len(places) < DENSE * used:
             sums, start = self._sums.take(places, -1), self._start.take(places, -1)
@@ -209,8 +231,7 @@ class _Grid:
         new, peak = np.zeros((3, used), np.float32), np.zeros(used, np.float32)
         for side, count in zip(new, counts, strict=True):
             side[places] = count
-        for first in range(0, used, CHUNK):
-            part = slice(first, first + CHUNK)
+        for part in parts_of(used):
             sums, start = self._sums[..., part], self._start[:, part]
             peak[part] = self._add(sums, start, new[:, part], moment)
         return peak[places]
@@ -234,8 +255,9 @@ class _Grid:
         evidence += self._weights[1] * sums[AGAINST]
         return evidence
 
-    def windows(self, rows: Ints, places: Ints) -> Candidates:
-        """The windows at some places."""
+    def windows(self, rows: Ints, keys: Ints) -> Candidates:
+        """The windows of keys that have one open, and their rows of a look."""
+        places = self._place[keys]
         sums = self._sums.take(places, -1)
         return Candidates(rows, self._evidence(sums), sums, self._start[:, places])
 
@@ -281,7 +303,8 @@ class _Grid:
     def load(self, keys: Ints, sums: Array, start: Array) -> None:
         """Take back what ``held`` gave."""
         if len(keys):
-            places = self.seat(keys)
+            self._places_of(keys)
+            places = self._seat(keys)
             self._sums[..., places] = sums.transpose(1, 2, 0)
             self._start[:, places] = start.T
 
