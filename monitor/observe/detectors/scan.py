@@ -183,13 +183,13 @@ class _Grid:
         held = np.flatnonzero(places >= 0)
         if len(held):
             mine = places[held].astype(np.int64)
-            peak[held] = self._go_on(mine, counts[:, held], moment)
+            peak[held] = self._go_on(mine, counts.take(held, 1), moment)
             over = held[peak[held] <= _GHOST]
             self.leave(keys[over], places[over])
         new = np.flatnonzero(places < 0)
         for part in parts_of(len(new)):
             mine = new[part]
-            peak[mine] = self._open(keys[mine], counts[:, mine], moment)
+            peak[mine] = self._open(keys[mine], counts.take(mine, 1), moment)
         return peak
 
     def _places_of(self, keys: Ints) -> Array:
@@ -199,14 +199,14 @@ class _Grid:
 
     def _open(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
         """Open windows of keys that have none; most shut again at once."""
-        sums = np.repeat(counts[:, None], len(MULTIPLIERS), axis=1)
-        start = np.zeros(sums.shape[1:], np.uint32)
-        peak = self._add(sums, start, np.zeros_like(counts), moment)
+        evidence = self._evidence(counts[:, None])
+        peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
         alive = np.flatnonzero(peak > _GHOST)
         if len(alive):
+            kept = evidence.take(alive, 1) > _GHOST
             places = self._seat(keys[alive])
-            _put(self._sums, places, sums.take(alive, -1))
-            _put(self._start, places, start.take(alive, -1))
+            _put(self._sums, places, counts.take(alive, 1)[:, None] * kept)
+            _put(self._start, places, kept * moment)
         return peak
 
     def _seat(self, keys: Ints) -> Ints:
