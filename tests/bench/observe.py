@@ -40,8 +40,9 @@ RULE_KEYS, RULE_LOOKS = 10_000, 30
 #: Failures of these only, as in a fleet that is well.
 FAILING = (Channel.HARD, Channel.BLOCK, Channel.DEFERRAL)
 
-#: Bounds, and the yardstick that they are for, nanoseconds an element: the least of
-#: hundreds of readings on the two shared cores that the bounds were met or missed on.
+#: Bounds, that of rules for all of them together, and the yardstick that they are for,
+#: nanoseconds an element: the least of hundreds of readings on the two shared cores
+#: that the bounds were met or missed on.
 MOST_NS_A_KEY_UPDATE = 60.0
 MOST_RULE_BYTES = 250.0
 MOST_KEY_BYTES = 1_500.0
@@ -72,7 +73,7 @@ def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
         "yardstick_ns": [yard_updates, yard_ticks],
         "met": {
             "key_update": min(a_key_update) <= MOST_NS_A_KEY_UPDATE * slow[0],
-            "rule_bytes": max(rules.values()) <= MOST_RULE_BYTES,
+            "rule_bytes": sum(rules.values()) <= MOST_RULE_BYTES,
             "key_bytes": size <= MOST_KEY_BYTES,
             "tick": min(ticks) <= MOST_TICK_SECONDS * slow[1],
         },
