@@ -52,15 +52,14 @@ QUIET_NS = 0.42
 
 def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
     """Measure all of it; ``met`` says which bounds hold."""
-    learned = NbGlr(ObservePolicy(), KEYS)
-    updates, yard_updates = _timed(_looks(learned, KEYS), rounds)
-    del learned
-    before = _resident_bytes()
+    before = _resident_bytes()  # first, or it would take memory that others gave back
     observer, tick = _ticks()
     tick()()
     keys = observer.stats.keys
     size = (_resident_bytes() - before) / keys
     ticks, yard_ticks = _timed(tick, rounds)
+    learned = NbGlr(ObservePolicy(), KEYS)
+    updates, yard_updates = _timed(_looks(learned, KEYS), rounds)
     rules = {name: _rule_bytes(name) for name in DETECTORS}
     a_key_update = [1e9 * one / (KEYS * len(FAILING)) for one in updates]
     slow = [max(1.0, yard / QUIET_NS) for yard in (yard_updates, yard_ticks)]
