@@ -1,5 +1,6 @@
 """Names for the arrays of this room, and the few things done to all of them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,20 @@ def roomy(places: int) -> int:
     return -(-int(places * (1.0 + GROWTH)) // GRAIN) * GRAIN
 
 
+#: Rows worked on at a time where a step has many intermediate results: they stay in the
+#: processor's cache, and their memory is used again and again.
+PART = 4_096
+
+
+def parts_of(rows: int) -> Iterator[slice]:
+    """Some thousand rows at a time.
+
+    >>> list(parts_of(5000))
+    [slice(0, 4096, None), slice(4096, 8192, None)]
+    """
+    return (slice(first, first + PART) for first in range(0, rows, PART))
+
+
 def widened(array: Array, capacity: int, axis: int = 0) -> Array:
     """A copy with ``capacity`` places along ``axis``; the new ones are zero."""
     shape = list(array.shape)
@@ -53,21 +68,22 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     Returns:
         The groups met, ascending, and the sums ``[groups, columns]``.
     """
-    kinds = groups.shape[1]
     seen = np.zeros(int(groups.max(initial=NOWHERE)) + 2, bool)
     seen[groups] = True  # the last place is that of NOWHERE
     seen[-1] = False
     met = np.flatnonzero(seen)
     rank = np.cumsum(seen) - 1
     rank[-1] = len(met)
-    place = rank[groups]
+    # Kind by kind, and without kinds that no row has: their sums are close together.
+    place = rank[groups.T[(groups >= 0).any(axis=0)]]
     sums = np.zeros((values.shape[1], len(met) + 1))
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
-        mine = place if len(rows) == len(counts) else place[rows]
-        weights = np.repeat(counts[rows], kinds)
-        column += np.bincount(mine.ravel(), weights, minlength=len(column))
+        mine = place if len(rows) == len(counts) else place[:, rows]
+        weights = np.tile(counts[rows], len(place))
+        if len(weights):
+            column += np.bincount(mine.ravel(), weights, minlength=len(column))
     return met, np.ascontiguousarray(sums[:, :-1].T)
 
 

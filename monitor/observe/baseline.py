@@ -21,6 +21,7 @@ from monitor.observe.arrays import (
     Floats,
     Ints,
     State,
+    parts_of,
     roll_up,
     widened,
 )
@@ -76,16 +77,18 @@ class Baseline:
         self._seconds = slot_seconds
         self.head: int | None = None
         self.first: int | None = None
-        # Stages (waiting, short, long) x (denominators, numerators).
-        self._sums: Array = np.zeros((3, 2, capacity, WIDTH))
-        self.rate: Floats = np.tile(PRIOR, (capacity, 1))
-        self.info: Floats = np.full((capacity, WIDTH), K_POP)
-        self._mix: Floats = np.tile(PRIOR, (capacity, 1))
+        # Stages (waiting, short, long) x (denominators, numerators). 32 bits will do:
+        # a slot adds or takes a ten-thousandth of a sum, not a ten-millionth.
+        self._sums: Array = np.zeros((3, 2, capacity, WIDTH), np.float32)
+        prior = PRIOR.astype(np.float32)
+        self.rate: Array = np.tile(prior, (capacity, 1))
+        self.info: Array = np.full((capacity, WIDTH), K_POP, np.float32)
+        self._mix: Array = np.tile(prior, (capacity, 1))
 
     @property
-    def learned(self) -> Floats:
+    def learned(self) -> Array:
         """Attempts (complaints: delivered) behind the long memory."""
-        learned: Floats = self._sums[2, 0]
+        learned: Array = self._sums[2, 0]
         return learned
 
     @property
@@ -121,7 +124,7 @@ class Baseline:
         for stage, part in enumerate((stay, to_short, to_long)):
             if part:  # of the newest slot nothing has arrived in the memories yet
                 for side, counts in enumerate((tried, failed)):
-                    self._sums[stage, side, keys] += counts * part
+                    self._sums[stage, side, keys] += _times(counts, part)
 
     def _response(
         self, steps: int
@@ -161,20 +164,24 @@ class Baseline:
             if only is not None:
                 keys = only[catalog.key_kind[only] == kind]
             if len(keys):
-                self._shrink(keys, self._parents(kind, keys, catalog))
+                parents = self._parents(kind, keys, catalog)
+                wide = np.broadcast_to(parents, (len(keys), WIDTH))
+                for part in parts_of(len(keys)):
+                    self._shrink(keys[part], wide[part])
 
-    def _parents(self, kind: int, keys: Ints, catalog: Catalog) -> Floats:
+    def _parents(self, kind: int, keys: Ints, catalog: Catalog) -> Array:
         """The rates that keys of a kind lean on, ``[keys, channels]``."""
         if kind == FLEET:
             return PRIOR[None, :]
         if kind in (PROVIDER, TENANT, SEGMENT):
-            return self.rate[:1]
+            fleet: Array = self.rate[:1]
+            return fleet
         if kind in PAIRS:
             return self._products(keys, catalog)
         pair = next(pair for pair, single in PAIRS.items() if single == kind)
         return self._mixes(keys, catalog.members(pair), catalog)
 
-    def _mixes(self, keys: Ints, pairs: Ints, catalog: Catalog) -> Floats:
+    def _mixes(self, keys: Ints, pairs: Ints, catalog: Catalog) -> Array:
         """Rates of the providers that single keys send to, weighted by volume."""
         parts = catalog.key_parts[pairs]
         place = np.full(len(self.rate) + 1, NOWHERE)  # the last place is NOWHERE's
@@ -188,19 +195,19 @@ class Baseline:
         self._mix[keys] = self.rate[0]
         little = _TINY * self.rate[0]
         self._mix[keys[met]] = (failed + little) / (tried + _TINY)
-        mixes: Floats = self._mix[keys]
+        mixes: Array = self._mix[keys]
         return mixes
 
-    def _products(self, keys: Ints, catalog: Catalog) -> Floats:
+    def _products(self, keys: Ints, catalog: Catalog) -> Array:
         """The provider's rate times the effect of the pair's other half."""
         own, provider = catalog.key_parts[keys].T
         rate = np.where(provider[:, None] < 0, self.rate[0], self.rate[provider])
         effect = np.clip(self.rate[own] / self._mix[own], *EFFECT_RANGE)
         product = rate * np.where(own[:, None] < 0, 1.0, effect)
-        capped: Floats = np.minimum(product, HIGHEST_RATE)
+        capped: Array = np.minimum(product, HIGHEST_RATE)
         return capped
 
-    def _shrink(self, keys: Ints, parents: Floats) -> None:
+    def _shrink(self, keys: Ints, parents: Array) -> None:
         hour, day = self._sums[1:]
         tried_short, failed_short = hour[0, keys], hour[1, keys]
         tried_long, failed_long = day[0, keys], day[1, keys]
@@ -245,3 +252,10 @@ class Baseline:
         size = sums.shape[2]
         self._sums[:, :, :size] = sums
         self.rate[:size], self.info[:size], self._mix[:size] = state["rates"]
+
+
+def _times(counts: Floats, part: float) -> Array:
+    """A part of some counts, 32-bit."""
+    narrow = counts.astype(np.float32)
+    narrow *= np.float32(part)
+    return narrow

@@ -51,20 +51,20 @@ class Dispersion:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._all: Array = np.zeros((_PLANES, capacity, WIDTH))
+        self._all: Array = np.zeros((_PLANES, capacity, WIDTH), np.float32)
         self._block_ends: float | None = None
         self.forget(np.arange(capacity))
 
     @property
-    def cv2(self) -> Floats:
+    def cv2(self) -> Array:
         """Squared coefficient of variation of the rate."""
-        cv2: Floats = self._all[_CV2]
+        cv2: Array = self._all[_CV2]
         return cv2
 
     @property
-    def phi(self) -> Floats:
+    def phi(self) -> Array:
         """Variance over mean of clumped counts, at least 1."""
-        phi: Floats = self._all[_PHI]
+        phi: Array = self._all[_PHI]
         return phi
 
     def add(

@@ -9,13 +9,12 @@ at a time. Nothing else needs to be folded: the counts of an evicted key are par
 its parents' counts already, and a key that comes back starts from its parents' rates.
 A key is never idler than its leaves, so evicting a key takes its leaves along.
 
-Names are numbered too (``names``). A leaf is looked up by the bytes of its five
-numbers, a key by one integer made of its kind and of one or two of them.
+Names are numbered too (``names``). A leaf is looked up by its five numbers, a key by
+one integer made of its kind and of one or two of them (``places``). All of it is done
+for thousands at a time; a ``Cell`` or a ``Scope`` is made only when one is asked for.
 """
 
 from collections.abc import Sequence
-from itertools import repeat
-from typing import Any
 
 import numpy as np
 
@@ -37,14 +36,23 @@ from monitor.observe.kinds import (
     codes_of,
     halves_of,
     parts_of,
+    renamed,
     scope_of,
 )
-from monitor.observe.names import UNKNOWN, Names, labels_of
+from monitor.observe.names import (
+    LABEL_WORDS,
+    UNKNOWN,
+    Names,
+    labels_of,
+    numbers_in,
+)
+from monitor.observe.places import FIRST_PLACES, Made, Places, firsts
 
 __all__ = [
     "CAMPAIGN",
     "CAMPAIGN_PROVIDER",
     "FIELDS",
+    "FIRST_PLACES",
     "FLEET",
     "IP",
     "IP_PROVIDER",
@@ -57,13 +65,8 @@ __all__ = [
     "Catalog",
 ]
 
-#: Places to start with.
-FIRST_PLACES = 256
-
 #: Part of a full bound that one eviction frees, so that evictions stay rare.
 EVICTED_PART = 16
-
-_ANONYMOUS = Cell("", "", "", "", "")
 
 
 class Catalog:
@@ -78,8 +81,9 @@ class Catalog:
     def __init__(
         self, dimensions: Sequence[str], max_keys: int, max_leaves: int
     ) -> None:
-        self.scopes: list[Scope | None] = []
-        self.cells: list[Cell | None] = []
+        self._leaves, self._keys = Places(LABEL_WORDS), Places(1)
+        self.cells = Made(self._leaves, self._cell)
+        self.scopes = Made(self._keys, self._scope)
         self.leaf_keys: Array = np.full((FIRST_PLACES, len(KINDS)), NOWHERE, np.int32)
         self.leaf_seen: Ints = np.zeros(FIRST_PLACES, np.int64)
         self.key_seen: Ints = np.zeros(FIRST_PLACES, np.int64)
@@ -92,29 +96,33 @@ class Catalog:
         self._max_keys, self._max_leaves = max_keys, max_leaves
         self._names = Names()
         self._most_names = 2 * max_leaves
-        self._leaf_of: dict[bytes, int] = {}
-        self._key_of: dict[int, int] = {}
-        self._free_leaves: list[int] = []
-        self._free_keys: list[int] = []
-        self._gone_leaves: list[int] = []
-        self._gone_keys: list[int] = []
-        self._new_keys: list[int] = []
+        self._gone_leaves: list[Ints] = []
+        self._gone_keys: list[Ints] = []
+        self._new_keys: list[Ints] = []
         self._members: dict[int, Ints] = {}
-        self.seat([_ANONYMOUS], 0)
+        self.seat([Cell("", "", "", "", "")], 0)
 
     @property
     def keys(self) -> int:
         """How many keys have a place."""
-        return len(self._key_of)
+        return len(self._keys)
 
     @property
     def leaves(self) -> int:
         """How many leaves have a place."""
-        return len(self._leaf_of)
+        return len(self._leaves)
+
+    @property
+    def names(self) -> list[str]:
+        """All names that have a number, by number."""
+        return self._names.text
 
     def key_of(self, kind: int, value: str, provider: str = "") -> int:
         """Place of a key, ``NOWHERE`` if it has none."""
-        return self._key_of.get(self._code_of(kind, value, provider), NOWHERE)
+        own, beside = self._names.find(value), self._names.find(provider)
+        if own is None or beside is None:
+            return NOWHERE
+        return int(self._keys.find(np.array([[code_of(kind, own, beside)]]))[0])
 
     def place_of(self, scope: Scope) -> int:
         """Place of the key of a scope, ``NOWHERE`` if it has none."""
@@ -131,44 +139,46 @@ class Catalog:
         return found
 
     def seat(self, cells: Sequence[Cell] | CellRows, slot: int) -> Ints:
-        """Places of leaves, made for those that have none, and note that they live.
+        """Places of leaves, made for those that have none, and note that they live."""
+        return self.seat_all([Cells.of(cells)], slot)
+
+    def seat_all(self, tables: Sequence[Cells], slot: int) -> Ints:
+        """The same for the leaves of several tables, one after the other.
 
         A leaf that finds no place, because all others are as fresh, shares leaf 0:
         its events still count for the fleet.
         """
         if len(self._names) > self._most_names:
             self._renumber()
-        rows = self._names.rows(Cells.of(cells))
-        rows[:, self._unused] = UNKNOWN
-        labels = labels_of(rows)
-        places = np.fromiter(
-            map(self._leaf_of.get, labels, repeat(NOWHERE)), np.int64, len(labels)
-        )
+        labels = np.concatenate([self._names.labels(cells) for cells in tables])
+        numbers_in(labels)[:, self._unused] = UNKNOWN
+        places = self._leaves.find(labels)
         self._note(places[places >= 0], slot)
         new = np.flatnonzero(places < 0)
         if len(new):
-            places[new] = self._seat_new(rows[new], slot)
+            places[new] = self._seat_new(labels[new], slot)
         return places
 
-    def _seat_new(self, rows: Array, slot: int) -> list[int]:
-        labels, codes = labels_of(rows), codes_of(rows)
-        mine = np.arange(len(labels))
-        if len(set(labels)) < len(labels):
-            mine = np.unique(np.array(labels), return_index=True)[1]
-            mine.sort()
+    def _seat_new(self, labels: Ints, slot: int) -> Ints:
+        mine = firsts(labels)
         mine = mine[: self._make_room_for_leaves(len(mine), slot)]
-        codes = codes[mine]
-        wanted = dict.fromkeys(codes[codes >= 0].tolist())
-        new = [code for code in wanted if code not in self._key_of]
-        old = [self._key_of[code] for code in wanted if code in self._key_of]
-        self._note_keys(np.array(old, int), slot)
+        codes = codes_of(numbers_in(labels[mine]))
+        keys = self._keys.find(codes.reshape(-1, 1))
+        self._note_keys(keys[keys >= 0], slot)
+        wanting = np.flatnonzero((keys < 0) & (codes.ravel() >= 0))
+        new, which = _distinct(codes.ravel()[wanting])
         room = self._make_room_for_keys(len(new), slot)
         self.overflow += max(0, len(new) - room)
-        self._admit_keys(new[:room], slot)
-        self._admit_leaves([labels[row] for row in mine], rows[mine], codes, slot)
-        places = [self._leaf_of.get(label, NOWHERE) for label in labels]
-        self.overflow += places.count(NOWHERE)
-        return [max(place, 0) for place in places]
+        first = np.zeros(len(new), np.int64)
+        first[which[::-1]] = np.arange(len(which))[::-1]
+        admitted = np.argsort(first)[:room]  # in the order in which they came
+        places = np.full(len(new), NOWHERE)
+        places[admitted] = self._admit_keys(new[admitted], slot)
+        keys[wanting] = places[which]
+        self._admit_leaves(labels[mine], keys.reshape(codes.shape), slot)
+        found = self._leaves.find(labels)
+        self.overflow += int(np.count_nonzero(found < 0))
+        return np.maximum(found, 0)
 
     def _make_room_for_leaves(self, number: int, slot: int) -> int:
         """Free the leaves idle longest if there are too many, none that is as fresh as
@@ -176,14 +186,10 @@ class Catalog:
         """
         excess = self.leaves + number - self._max_leaves
         if excess > 0:
-            idle = idlest(
-                self.leaf_seen[: len(self.cells)],
-                np.array([cell is not None for cell in self.cells]),
-                max(excess, self._max_leaves // EVICTED_PART),
-                slot,
-            )
-            for place in idle.tolist():
-                self._drop_leaf(place)
+            end, most = self._leaves.end, self._max_leaves // EVICTED_PART
+            taken = self._leaves.taken[:end]
+            idle = idlest(self.leaf_seen[:end], taken, max(excess, most), slot)
+            self._drop_leaves(idle)
         return self._max_leaves - self.leaves
 
     def _make_room_for_keys(self, number: int, slot: int) -> int:
@@ -193,27 +199,22 @@ class Catalog:
             self._evict_keys(max(excess, self._max_keys // EVICTED_PART), slot)
         return self._max_keys - self.keys
 
-    def _admit_keys(self, codes: list[int], slot: int) -> None:
+    def _admit_keys(self, codes: Ints, slot: int) -> Ints:
         """Make places for new keys at once; there is room for all."""
-        if not codes:
-            return
-        places = _places(len(codes), self._free_keys, self.scopes)
-        if len(self.scopes) > len(self.key_seen):
-            self._widen_keys(roomy(len(self.scopes)))
-        self._key_of.update(zip(codes, places, strict=True))
-        kinds, owns, providers = parts_of(np.array(codes))
-        text = self._names.text
-        for place, kind, own, provider in zip(
-            places, kinds.tolist(), owns.tolist(), providers.tolist(), strict=True
-        ):
-            self.scopes[place] = scope_of(kind, text[own], text[provider])
+        places = self._keys.take(codes[:, None])
+        if not len(codes):
+            return places
+        if self._keys.end > len(self.key_seen):
+            self._widen_keys(roomy(self._keys.end))
+        kinds, owns, providers = parts_of(codes)
         self.key_kind[places] = kinds
         self.key_seen[places] = slot
         self.key_parts[places] = self._parts(kinds, owns, providers)
         for kind in np.unique(kinds).tolist():
             self._members.pop(kind, None)
-        self._new_keys += places
+        self._new_keys.append(places)
         self.admitted += len(codes)
+        return places
 
     def _parts(self, kinds: Ints, owns: Ints, providers: Ints) -> Array:
         """Places of the two halves of pairs; ``NOWHERE`` for keys of other kinds."""
@@ -222,52 +223,37 @@ class Catalog:
             mine = np.flatnonzero(kinds == pair)
             halves = (single, owns[mine]), (PROVIDER, providers[mine])
             for half, (kind, numbers) in enumerate(halves):
-                codes = code_of(kind, numbers).tolist()
-                parts[mine, half] = [self._key_of.get(code, NOWHERE) for code in codes]
+                parts[mine, half] = self._keys.find(code_of(kind, numbers)[:, None])
         return parts
 
-    def _admit_leaves(
-        self, fresh: list[bytes], rows: Array, codes: Ints, slot: int
-    ) -> None:
+    def _admit_leaves(self, labels: Ints, keys: Array, slot: int) -> None:
         """Make places for new leaves at once; there is room, and their keys have some.
 
         Args:
-            fresh: their labels, each once.
-            rows: numbers of their names.
-            codes: the integers of their keys.
+            labels: each once.
+            keys: places of their keys, ``[leaves, kinds]``.
             slot: in which they live.
         """
-        if not fresh:
-            return
-        places = _places(len(fresh), self._free_leaves, self.cells)
-        if len(self.cells) > len(self.leaf_seen):
-            capacity = roomy(len(self.cells))
+        places = self._leaves.take(labels)
+        if self._leaves.end > len(self.leaf_seen):
+            capacity = roomy(self._leaves.end)
             self.leaf_seen = widened(self.leaf_seen, capacity)
             self.leaf_keys = widened(self.leaf_keys, capacity)
-        text = self._names.text.__getitem__
-        columns = [map(text, column) for column in rows.T.tolist()]
-        cells = map(Cell._make, zip(*columns, strict=True))
-        for place, cell in zip(places, cells, strict=True):
-            self.cells[place] = cell
-        self._leaf_of.update(zip(fresh, places, strict=True))
-        keys = map(self._key_of.get, codes.ravel().tolist(), repeat(NOWHERE))
-        found = np.fromiter(keys, np.int32, codes.size)
-        self.leaf_keys[places] = found.reshape(codes.shape)
-        self.leaf_seen[places] = 0  # of who had the place before
-        self._note(np.array(places), slot)
+        self.leaf_keys[places] = keys
+        self.leaf_seen[places] = slot
 
     def take_gone(self) -> tuple[Ints, Ints]:
         """Places of leaves and keys that were evicted since the last call.
 
         They may have new owners already, which have no counts yet.
         """
-        gone = np.array(self._gone_leaves, int), np.array(self._gone_keys, int)
+        gone = _joined(self._gone_leaves), _joined(self._gone_keys)
         self._gone_leaves, self._gone_keys = [], []
         return gone
 
     def take_new(self) -> Ints:
         """Places of keys that were admitted since the last call, ascending."""
-        new: Ints = np.unique(np.array(self._new_keys, int))
+        new: Ints = np.unique(_joined(self._new_keys))
         self._new_keys = []
         return new
 
@@ -277,55 +263,56 @@ class Catalog:
         return *evicted, self.overflow, self.admitted
 
     def state(self) -> State:
-        """Arrays that a snapshot needs, with ``cells`` and ``scopes`` beside them."""
-        leaves, keys = len(self.cells), len(self.scopes)
+        """Arrays that a snapshot needs, with ``names`` beside them."""
+        leaves, keys = slice(self._leaves.end), slice(self._keys.end)
         return {
-            "leaf_keys": self.leaf_keys[:leaves],
-            "leaf_seen": self.leaf_seen[:leaves],
-            "key_seen": self.key_seen[:keys],
-            "key_kind": self.key_kind[:keys],
-            "key_parts": self.key_parts[:keys],
+            "leaf_names": numbers_in(self._leaves.labels(leaves)),
+            "leaf_keys": self.leaf_keys[leaves],
+            "leaf_seen": self.leaf_seen[leaves],
+            "leaf_taken": self._leaves.taken[leaves],
+            "key_codes": self._keys.labels(keys)[:, 0],
+            "key_seen": self.key_seen[keys],
+            "key_kind": self.key_kind[keys],
+            "key_parts": self.key_parts[keys],
             "totals": np.array(self._totals),
         }
 
-    def load(
-        self, cells: list[Cell | None], scopes: list[Scope | None], state: State
-    ) -> None:
+    def load(self, names: Sequence[str], state: State) -> None:
         """Take back what was saved."""
-        self.cells, self.scopes = cells, scopes
+        self._names = Names(names)
+        self._leaves.load(labels_of(state["leaf_names"]), state["leaf_taken"])
+        self._keys.load(state["key_codes"][:, None], state["key_kind"] >= FLEET)
         self.leaf_keys, self.leaf_seen = state["leaf_keys"], state["leaf_seen"]
         self.key_seen, self.key_kind = state["key_seen"], state["key_kind"]
         self.key_parts = state["key_parts"]
         totals = state["totals"].tolist()
         self.evicted_leaves, self.evicted_keys, self.overflow, self.admitted = totals
-        self._renumber()
-        self._free_leaves = [n for n, cell in enumerate(cells) if cell is None]
-        self._free_keys = [n for n, scope in enumerate(scopes) if scope is None]
-        self._members = {}
+        self._new_keys, self._members = [], {}
 
     def _renumber(self) -> None:
         """Number the names anew, those only that are in use."""
-        self._names = Names()
-        taken = [place for place, cell in enumerate(self.cells) if cell is not None]
-        cells = Cells.of([cell for cell in self.cells if cell is not None])
-        self._leaf_of = dict(
-            zip(labels_of(self._names.rows(cells)), taken, strict=True)
-        )
-        self._key_of = {}
-        for place, scope in enumerate(self.scopes):
-            if scope is not None:
-                own, provider = halves_of(scope)
-                self._names.numbers([own, provider])
-                code = self._code_of(int(self.key_kind[place]), own, provider)
-                self._key_of[code] = place
+        leaves, keys = self._leaves, self._keys
+        rows = numbers_in(leaves.labels(slice(leaves.end)))
+        rows = np.where(leaves.taken[: leaves.end, None], rows, UNKNOWN)
+        taken = keys.taken[: keys.end]
+        codes = np.where(taken, keys.labels(slice(keys.end))[:, 0], 0)
+        _, owns, providers = parts_of(codes)
+        used = np.unique(np.concatenate([[UNKNOWN], rows.ravel(), owns, providers]))
+        number = np.zeros(len(self._names), np.int64)
+        number[used] = np.arange(len(used))
+        self._names = Names([self._names.text[name] for name in used.tolist()])
+        leaves.load(labels_of(number[rows]), leaves.taken[: leaves.end])
+        keys.load(renamed(codes, number)[:, None], taken)
         self._most_names = 2 * max(len(self._names), self._max_leaves)
 
-    def _code_of(self, kind: int, own: str, provider: str) -> int:
-        """The integer of a key; of none that there is if a name has no number."""
-        numbers = self._names.find(own), self._names.find(provider)
-        if numbers[0] is None or numbers[1] is None:
-            return NOWHERE
-        return code_of(kind, numbers[0], numbers[1])
+    def _cell(self, place: int) -> Cell:
+        numbers = numbers_in(self._leaves.labels(np.array([place])))[0]
+        return Cell(*[self._names.text[number] for number in numbers.tolist()])
+
+    def _scope(self, place: int) -> Scope:
+        kind, own, provider = parts_of(self._keys.labels(np.array([place]))[0])
+        text = self._names.text
+        return scope_of(int(kind[0]), text[own[0]], text[provider[0]])
 
     def _note(self, leaves: Ints, slot: int) -> None:
         """Note that leaves and their keys live."""
@@ -344,45 +331,39 @@ class Catalog:
         self.key_kind[have:] = NOWHERE
 
     def _evict_keys(self, most: int, slot: int) -> None:
-        kinds = self.key_kind[: len(self.scopes)]
-        seen = self.key_seen[: len(self.scopes)]
+        kinds = self.key_kind[: self._keys.end]
+        seen = self.key_seen[: self._keys.end]
         gone = np.zeros(len(self.key_kind) + 1, bool)  # the last place is NOWHERE's
         gone[idlest(seen, kinds > FLEET, most, slot)] = True
+        if not gone.any():
+            return
         gone[: len(self.key_parts)] |= gone[self.key_parts].any(axis=1)
-        leaves = self.leaf_keys[: len(self.cells)]
-        for leaf in np.flatnonzero(gone[leaves].any(axis=1)).tolist():
-            self._drop_leaf(leaf)
-        for place in np.flatnonzero(gone).tolist():
-            self._drop_key(place)
+        leaves = self.leaf_keys[: self._leaves.end]
+        self._drop_leaves(np.flatnonzero(gone[leaves].any(axis=1)))
+        self._drop_keys(np.flatnonzero(gone))
 
-    def _drop_leaf(self, place: int) -> None:
-        cell = self.cells[place]
-        assert cell is not None
-        assert place != 0
-        del self._leaf_of[labels_of(self._names.rows(Cells.of([cell])))[0]]
-        self.cells[place] = None
-        self.leaf_keys[place] = NOWHERE
-        self._free_leaves.append(place)
-        self._gone_leaves.append(place)
-        self.evicted_leaves += 1
+    def _drop_leaves(self, places: Ints) -> None:
+        assert 0 not in places
+        self._leaves.drop(places)
+        self.leaf_keys[places] = NOWHERE
+        self._gone_leaves.append(places)
+        self.evicted_leaves += len(places)
 
-    def _drop_key(self, place: int) -> None:
-        scope = self.scopes[place]
-        assert scope is not None
-        kind = int(self.key_kind[place])
-        del self._key_of[self._code_of(kind, *halves_of(scope))]
-        self.scopes[place] = None
-        self.key_kind[place] = NOWHERE
-        self.key_parts[place] = NOWHERE
-        self._free_keys.append(place)
-        self._gone_keys.append(place)
-        self._members.pop(kind, None)
-        self.evicted_keys += 1
+    def _drop_keys(self, places: Ints) -> None:
+        self._keys.drop(places)
+        for kind in np.unique(self.key_kind[places]).tolist():
+            self._members.pop(kind, None)
+        self.key_kind[places] = NOWHERE
+        self.key_parts[places] = NOWHERE
+        self._gone_keys.append(places)
+        self.evicted_keys += len(places)
 
 
-def _places(number: int, free: list[int], taken: list[Any]) -> list[int]:
-    """So many places: free ones, the last first, then new ones at the end."""
-    reused = [free.pop() for _ in range(min(number, len(free)))]
-    have, new = len(taken), number - len(reused)
-    taken += [None] * new
-    return [*reused, *range(have, have + new)]
+def _distinct(codes: Ints) -> tuple[Ints, Ints]:
+    """Each code once, ascending, and for each of the given ones which of them it is."""
+    codes_once = np.unique(codes)
+    return codes_once, np.searchsorted(codes_once, codes)
+
+
+def _joined(parts: list[Ints]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *parts])

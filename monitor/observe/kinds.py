@@ -66,6 +66,13 @@ def parts_of(codes: Ints) -> tuple[Ints, Ints, Ints]:
     return codes >> _KIND_BIT, rest >> _OWN_BIT, rest & (1 << _OWN_BIT) - 1
 
 
+def renamed(codes: Ints, numbers: Ints) -> Ints:
+    """The integers of the same keys when their names get other numbers."""
+    kinds, owns, providers = parts_of(codes)
+    own, provider = numbers[owns], numbers[providers]
+    return (kinds << _KIND_BIT) + (own << _OWN_BIT) + provider
+
+
 def codes_of(rows: Array) -> Ints:
     """The integers of all keys of cells, ``[cells, kinds]``; ``NOWHERE`` for none."""
     codes = np.zeros((len(rows), len(KINDS)), np.int64)

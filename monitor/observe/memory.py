@@ -5,13 +5,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from monitor.events import Cell, CountDelta, Scope
+from monitor.events import Cells, CountDelta
 from monitor.observe.arrays import (
     Array,
     Bools,
     Floats,
     Ints,
     State,
+    parts_of,
     roll_up,
     roomy,
     widened,
@@ -49,6 +50,14 @@ class Sums(NamedTuple):
     keys: Ints
     tried: Floats
     failed: Floats
+
+    def without(self, gone: Ints) -> "Sums":
+        """The same, but for keys that were evicted since."""
+        return self.part(np.flatnonzero(~np.isin(self.keys, gone)))
+
+    def part(self, rows: Ints | slice) -> "Sums":
+        """Some of the rows."""
+        return Sums(self.slot, self.keys[rows], self.tried[rows], self.failed[rows])
 
 
 class Rows(NamedTuple):
@@ -90,6 +99,7 @@ class Memory:
         self.warm: Bools = np.zeros((self.capacity, WIDTH), bool)
         self._keyed: list[Keyed] = [self.windows, self.baseline, self.dispersion]
         self._refreshed: tuple[int, int] | None = None
+        self._gone: Ints = np.zeros(0, np.int64)
 
     def attach(self, keyed: Keyed) -> None:
         """Keep the places of one more component in step."""
@@ -97,12 +107,11 @@ class Memory:
 
     def seat(self, slot: int, deltas: Sequence[CountDelta]) -> Rows:
         """Give the cells of a slot their places, and enter their counts."""
-        parts = []
+        tables = [Cells.of(delta.cells) for delta in deltas]
+        leaves = self.catalog.seat_all(tables, slot)
+        self._settle()
         for delta in deltas:
-            parts.append(self.catalog.seat(delta.cells, slot))
-            self._settle()
             self.reasons.add(slot, delta.reasons)
-        leaves = np.concatenate(parts)
         counts = np.concatenate([matrix(delta) for delta in deltas])
         self.leaves.add(slot, leaves, counts)
         return Rows(slot, self.catalog.leaf_keys[leaves], counts)
@@ -129,10 +138,19 @@ class Memory:
             failed[place] -= gone[:, WIDTH:]
         return Sums(rows.slot, keys, np.maximum(tried, 0), np.maximum(failed, 0))
 
+    def take_gone(self) -> Ints:
+        """Places of keys that were evicted since the last call."""
+        gone, self._gone = self._gone, self._gone[:0]
+        return gone
+
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
-        keys, warm = sums.keys, self.warm[sums.keys]
         self.baseline.advance(sums.slot)
+        for part in parts_of(len(sums.keys)):
+            self._learn(sums.part(part))
+
+    def _learn(self, sums: Sums) -> None:
+        keys, warm = sums.keys, self.warm[sums.keys]
         gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
         self.baseline.add(sums.slot, keys, sums.tried * gate, sums.failed * gate)
         assert self.baseline.head is not None
@@ -185,7 +203,7 @@ class Memory:
         return known
 
     def state(self) -> dict[str, State]:
-        """What a snapshot needs, by component; reasons, cells and scopes go apart."""
+        """What a snapshot needs, by component; reasons and names go apart."""
         size = len(self.catalog.scopes)
         return {
             "catalog": self.catalog.state(),
@@ -201,19 +219,18 @@ class Memory:
 
     def load(
         self,
-        cells: list[Cell | None],
-        scopes: list[Scope | None],
+        names: Sequence[str],
         parts: Mapping[str, State],
     ) -> None:
         """Take back what ``state`` gave."""
-        self.catalog.load(cells, scopes, parts["catalog"])
+        self.catalog.load(names, parts["catalog"])
         self._settle()
         self.windows.load(parts["windows"])
         self.baseline.load(parts["baseline"])
         self.dispersion.load(parts["dispersion"])
         self.leaves.load(parts["leaves"])
         own = parts["memory"]
-        self.warm[: len(scopes)] = own["warm"]
+        self.warm[: len(own["warm"])] = own["warm"]
         slot, admitted = own["refreshed"].tolist()
         self._refreshed = (slot, admitted)
 
@@ -230,6 +247,7 @@ class Memory:
 
     def _forget(self, keys: Ints) -> None:
         self.warm[keys] = False
+        self._gone = np.concatenate([self._gone, keys])
         for keyed in self._keyed:
             keyed.forget(keys)
 

@@ -162,8 +162,7 @@ class FleetObserver:
                 slot_seconds=self._policy.slot_seconds,
                 dimensions=tuple(sorted(self._policy.dimensions)),
                 now=self._now,
-                cells=memory.catalog.cells,
-                scopes=memory.catalog.scopes,
+                names=memory.catalog.names,
                 parts={name: pack_all(state) for name, state in parts.items()},
                 reasons=memory.reasons.state(),
                 cases=self._book.cases,
@@ -201,16 +200,20 @@ class FleetObserver:
 
     def _load(self, saved: Snapshot) -> None:
         parts = {name: unpack_all(part) for name, part in saved.parts.items()}
-        self._memory.load(saved.cells, saved.scopes, parts)
+        self._memory.load(saved.names, parts)
         self._memory.reasons.load(saved.reasons)
         self._watch.load(parts)
 
     def _take(self, now: float) -> list[Sums]:
         """Enter what waits; what is old is learned at once, the rest is returned."""
         newest = self._policy.slot_of(now + FUTURE_SECONDS)
-        fresh = []
+        fresh: list[Sums] = []
         for slot, deltas in self._inbox.take(newest):
             sums = self._enter(slot, deltas)
+            gone = self._memory.take_gone()
+            if len(gone):
+                # Their places may be others' by now.
+                fresh = [one.without(gone) for one in fresh]
             if not len(sums.keys):
                 continue
             if self._policy.is_stale(slot, now):

@@ -80,11 +80,13 @@ class RecentLeaves:
 
     def forget(self, leaves: Ints) -> None:
         """Drop the rows of evicted leaves, before others get their places."""
+        gone = np.zeros(int(leaves.max(initial=0)) + 2, bool)  # the last one is not
+        gone[leaves] = True
         for slot, pieces in self._slots.items():
             self._slots[slot] = [
                 (places[keep], counts[keep])
                 for places, counts in pieces
-                if len(keep := np.flatnonzero(~np.isin(places, leaves)))
+                if len(keep := np.flatnonzero(~gone.take(places, mode="clip")))
             ]
         self._count()
 

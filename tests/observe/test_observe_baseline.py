@@ -123,7 +123,7 @@ def test_slots_may_come_in_any_order(order: list[int], first: int) -> None:
         return baseline
 
     one, other = learned(sorted(order)), learned(order)
-    assert np.allclose(one.state(1)["sums"], other.state(1)["sums"], rtol=1e-9)
+    assert np.allclose(one.state(1)["sums"], other.state(1)["sums"], rtol=1e-5)
     assert one.age_seconds == other.age_seconds
 
 

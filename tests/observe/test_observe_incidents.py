@@ -1,10 +1,20 @@
 """A fleet of 30 providers, 40 IPs and 60 campaigns, calm and not so calm."""
 
+import numpy as np
 import pytest
 
-from monitor.events import Channel, IncidentState, Reason, Scope, Severity
+from monitor.events import (
+    COLUMNS,
+    Cell,
+    Channel,
+    IncidentState,
+    Reason,
+    Scope,
+    Severity,
+)
+from monitor.observe import FleetObserver, ObservePolicy
 from monitor.observe.channels import CHANNELS
-from tests.observe.observe_world import EPOCH, Run, Spike, World
+from tests.observe.observe_world import EPOCH, SLOT, Run, Spike, World, delta_of
 
 HISTORY = 1_200.0
 CALM = 30.0
@@ -259,3 +269,21 @@ def test_more_scopes_than_places_are_survived() -> None:
         r for r in run.observer.rates(5) if r.kind == "fleet" and r.window == "1h"
     ]
     assert fleet.attempts > 150 * 1_200 * 0.9
+
+
+def test_a_tick_that_evicts_what_it_has_just_counted_goes_on() -> None:
+    observer = FleetObserver("default", ObservePolicy(max_keys=64, max_leaves=64))
+    rows = np.zeros((30, len(COLUMNS)), np.int32)
+    rows[:, :2] = 9, 1
+    rows[:, 2:] = 2
+    first = int(EPOCH) // SLOT
+    for tick in range(8):
+        for part in range(3):
+            slot, many = first + 3 * tick + part, (30, 10, 20)[part]
+            cells = [Cell(f"p{slot}", f"i{n}-{slot}", "c", "", "") for n in range(many)]
+            observer.apply(delta_of(slot, cells, rows[:many]))
+        observer.tick(EPOCH + SLOT * (3 * tick + 3))
+    assert observer.stats.evicted_keys > 300
+    sent = {r.key: r.attempts for r in observer.rates(99) if r.window == "5m"}
+    assert sent[""] == 8 * 60 * 9
+    assert {count for key, count in sent.items() if key.startswith("i")} == {9.0}

@@ -134,14 +134,14 @@ def test_what_was_saved_comes_back() -> None:
     for number in range(20):
         keys.seat([cell(number)], slot=number)
     state = {name: array.copy() for name, array in keys.state().items()}
-    copy.load(list(keys.cells), list(keys.scopes), state)
+    copy.load(list(keys.names), state)
     assert copy.evicted_leaves == keys.evicted_leaves
     for number in range(15, 25):
         assert copy.seat([cell(number)], 30 + number) == keys.seat(
             [cell(number)], 30 + number
         )
-    assert copy.cells == keys.cells
-    assert copy.scopes == keys.scopes
+    assert list(copy.cells) == list(keys.cells)
+    assert list(copy.scopes) == list(keys.scopes)
 
 
 @pytest.mark.parametrize("scope", [Scope(provider="x"), Scope(tenant="t", segment="s")])
@@ -161,8 +161,8 @@ def test_leaves_come_to_the_same_places_at_once_or_one_by_one(
         for cell in cells
     ]
     assert places == singly
-    assert at_once.scopes == one_by_one.scopes
-    assert at_once.cells == one_by_one.cells
+    assert list(at_once.scopes) == list(one_by_one.scopes)
+    assert list(at_once.cells) == list(one_by_one.cells)
     assert (at_once.leaf_keys[places] == one_by_one.leaf_keys[singly]).all()
     assert at_once.take_new().tolist() == one_by_one.take_new().tolist()
     mine, theirs = at_once.state(), one_by_one.state()
@@ -180,3 +180,24 @@ def test_what_comes_at_once_and_is_too_much_shares_the_nameless_leaf() -> None:
     assert len(np.unique(places)) == 32
     named = [keys.cells[place] for place in places if place]
     assert named == [cell(number) for number in range(20, 20 + 31)]
+
+
+def test_names_that_nobody_has_any_more_lose_their_numbers() -> None:
+    keys = catalog(max_keys=64, max_leaves=16)
+    for number in range(400):
+        place = int(keys.seat([cell(number)], slot=number)[0])
+        assert keys.cells[place] == cell(number)
+        assert_whole(keys)
+    assert len(keys.names) <= 2 * 16 + 3 * 16
+    assert keys.place_of(Scope(campaign="c399")) >= 0
+    assert keys.place_of(Scope(campaign="c0")) == NOWHERE
+
+
+def test_nouns_are_read_like_a_list() -> None:
+    keys = catalog()
+    keys.seat([cell(1)], slot=1)
+    assert keys.cells[1:] == [cell(1)]
+    assert keys.cells[-1] == cell(1)
+    assert keys.scopes[0] == Scope()
+    with pytest.raises(IndexError):
+        keys.cells[2]

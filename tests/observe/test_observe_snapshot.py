@@ -74,6 +74,12 @@ def test_another_version_or_fleet_is_refused() -> None:
         FleetObserver.restore("default", ObservePolicy(), encode(newer))
 
 
+def test_an_older_shape_is_told_by_its_version() -> None:
+    old = zlib.compress(msgspec.msgpack.encode({"version": 1, "cells": [], "now": 0.0}))
+    with pytest.raises(MonitorError, match=f"version 1, not {VERSION}"):
+        FleetObserver.restore("default", ObservePolicy(), old)
+
+
 def test_what_was_applied_but_not_looked_at_is_in_the_snapshot() -> None:
     run = run_into_incident()
     for delta in run.world.deltas(run.seconds, 1.0):

@@ -13,7 +13,7 @@ from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.baseline import K_POP
 from monitor.observe.channels import FLOOR, PRIOR, SLACK, WIDTH
-from monitor.observe.detectors.look import Look, Reading
+from monitor.observe.detectors.look import Look, Reading, nothing_in
 from monitor.observe.detectors.nb_glr import deviance
 from monitor.observe.keys import FLEET
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
@@ -81,8 +81,7 @@ class Drift:
             self._flow(passed)
             self._judge(look.now)
         if not self._news:
-            nothing = np.zeros(look.tried.shape)
-            return Reading(nothing, nothing > 0, nothing, nothing > 0)
+            return nothing_in(look)
         score = self._score[look.keys].astype(float)
         since = self._since[look.keys].astype(float)
         over = score >= look.threshold

@@ -11,7 +11,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import CHANNELS, FEWEST
-from monitor.observe.detectors.look import Look, Reading
+from monitor.observe.detectors.look import Look, Reading, nothing_in
 from monitor.observe.detectors.scan import (
     FAILED,
     MULTIPLIERS,
@@ -53,35 +53,30 @@ class LimitRule:
 
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
-        nothing = np.zeros(look.tried.shape)
-        start = np.full_like(nothing, look.begins)
-        reading = Reading(nothing, nothing > 0, start, np.zeros_like(nothing, bool))
+        reading = nothing_in(look)
+        news = self._scan.news(look.keys, look.failed)
         for channel in self._used.tolist():
-            rows = self._scan.news(look.keys, channel, look.failed[:, channel])
+            rows = news[channel]
+            if not len(rows):
+                continue
             tried, failed = look.counts(rows, channel)
             # Complaints may come in a look without deliveries: no success then.
             good = np.maximum(tried - failed, np.float32(0))
             mine, counts = (rows, look.keys[rows]), (failed, good, tried)
-            for windows in self._scan.step(look.begins, channel, mine, counts):
-                self._judge(windows, look, channel, reading)
+            line = look.threshold[rows, channel] - SPARED_NATS
+            _, windows = self._scan.step(look.begins, channel, mine, counts, line)
+            self._enter(windows, channel, reading)
         return reading
 
-    def _judge(
-        self, windows: Candidates, look: Look, channel: int, reading: Reading
-    ) -> None:
-        """Enter the scores of the best windows into the reading."""
-        rows = windows.rows
-        reading.score[rows, channel] = windows.peak
-        line = look.threshold[rows, channel] - SPARED_NATS
-        near = np.flatnonzero(windows.peak >= line)
-        if not len(near):
-            return
-        mine, places = rows[near], windows.places[near]
-        best = windows.evidence[:, places].argmax(axis=0)
-        enough = windows.sums[TRIED, best, places] >= self._fewest
-        enough &= windows.sums[FAILED, best, places] >= FEWEST[channel]
-        reading.over[mine, channel] = enough
-        reading.start[mine, channel] = windows.start[best, places]
+    def _enter(self, windows: Candidates, channel: int, reading: Reading) -> None:
+        """Enter what is over the line into the reading."""
+        rows, best = windows.rows, windows.evidence.argmax(axis=0)
+        place = np.arange(len(best))
+        enough = windows.sums[TRIED, best, place] >= self._fewest
+        enough &= windows.sums[FAILED, best, place] >= FEWEST[channel]
+        reading.score[rows, channel] = windows.evidence[best, place]
+        reading.over[rows, channel] = enough
+        reading.start[rows, channel] = windows.start[best, place]
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew where the evidence has found its cause."""

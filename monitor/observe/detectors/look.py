@@ -43,14 +43,15 @@ class Look:
 
     def counts(self, rows: Ints, channel: int) -> tuple[Singles, Singles]:
         """Attempts and failures of some rows in one channel, 32-bit."""
-        tried, failed = self.tried[rows, channel], self.failed[rows, channel]
-        return tried.astype(np.float32), failed.astype(np.float32)
+        tried = column_of(self.tried, rows, channel)
+        return tried, column_of(self.failed, rows, channel)
 
 
 class Reading(NamedTuple):
     """What a detector makes of a look; all ``[rows, channels]``.
 
-    ``score`` is evidence in nats since ``start`` (epoch seconds); ``over`` is where it
+    ``score`` is evidence in nats since ``start`` (epoch seconds; of no meaning where
+    nothing is over); ``over`` is where it
     is an anomaly; ``warm`` is where the baseline should learn slowly meanwhile.
     """
 
@@ -58,6 +59,25 @@ class Reading(NamedTuple):
     over: Bools
     start: Floats
     warm: Bools
+
+
+def column_of(values: Array, rows: Ints, channel: int) -> Singles:
+    """Some rows in one channel of what is ``[rows, channels]``, 32-bit."""
+    # Both are much faster than values[rows, channel].
+    found: Array
+    if values.flags.c_contiguous:
+        found = values.ravel().take(rows * values.shape[1] + channel)
+    else:
+        found = values[:, channel].take(rows)
+    return found.astype(np.float32, copy=False)
+
+
+def nothing_in(look: Look) -> Reading:
+    """A reading without any news, to enter some into."""
+    shape = look.tried.shape
+    # Zeros cost nothing where nothing is entered.
+    over, warm = np.zeros((2, *shape), bool)
+    return Reading(np.zeros(shape), over, np.zeros(shape), warm)
 
 
 class Detector(Protocol):

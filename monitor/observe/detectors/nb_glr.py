@@ -15,7 +15,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import FEWEST, FLOOR, SLACK, WIDTH
-from monitor.observe.detectors.look import Look, Reading
+from monitor.observe.detectors.look import Look, Reading, column_of, nothing_in
 from monitor.observe.detectors.scan import FAILED, MULTIPLIERS, Candidates, Scan
 from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
@@ -60,39 +60,25 @@ class NbGlr:
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
         self.tail.settle(look.now)
-        nothing = np.zeros(look.tried.shape)
-        start = np.full_like(nothing, look.begins)
-        reading = Reading(nothing, nothing > 0, start, nothing > 0)
-        for channel in range(WIDTH):
-            rows = self._scan.news(look.keys, channel, look.failed[:, channel])
+        reading = nothing_in(look)
+        for channel, rows in enumerate(self._scan.news(look.keys, look.failed)):
+            if not len(rows):
+                continue
             tried, failed = look.counts(rows, channel)
-            rate = np.maximum(look.rate[rows, channel], FLOOR[channel])
-            expected = (tried * rate * (1.0 + MARGIN)).astype(np.float32)
-            mine, counts = (rows, look.keys[rows]), (failed, expected, tried)
-            for windows in self._scan.step(look.begins, channel, mine, counts):
-                self._judge(windows, look, channel, reading)
+            rate = column_of(look.rate, rows, channel)
+            expected = tried * np.maximum(rate, np.float32(FLOOR[channel]))
+            expected *= np.float32(1.0 + MARGIN)
+            keys, counts = look.keys.take(rows), (failed, expected, tried)
+            score, windows = self._scan.step(
+                look.begins, channel, (rows, keys), counts, SCREEN
+            )
+            found = _found(windows, look, channel)
+            score[np.searchsorted(rows, windows.rows)] = found.max(axis=0)
+            told, scaled = self.tail.scaled(keys, channel, score)
+            reading.score[rows[told], channel] = scaled
+            reading.warm[rows[told], channel] = scaled > WARM
+            _enter(windows, found.argmax(axis=0), look, channel, reading)
         return reading
-
-    def _judge(
-        self, windows: Candidates, look: Look, channel: int, reading: Reading
-    ) -> None:
-        """Enter the scores of the best windows into the reading."""
-        rows, near = windows.rows, np.flatnonzero(windows.peak > SCREEN)
-        score = windows.peak
-        if len(near):
-            score = score.copy()
-            found = _found(windows, near, look, channel)
-            best = found.argmax(axis=0)
-            score[near] = found.max(axis=0)
-        scaled = self.tail.scaled(look.keys[rows], channel, score)
-        reading.score[rows, channel] = scaled
-        reading.warm[rows, channel] = scaled > WARM
-        if len(near):
-            mine, places = rows[near], windows.places[near]
-            enough = windows.sums[FAILED, best, places] >= FEWEST[channel]
-            over = scaled[near] >= look.threshold[mine, channel]
-            reading.over[mine, channel] = over & enough & look.known[mine, channel]
-            reading.start[mine, channel] = windows.start[best, places]
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew where the evidence has found its cause."""
@@ -119,15 +105,33 @@ class NbGlr:
         self.tail.load(state)
 
 
-def _found(windows: Candidates, near: Ints, look: Look, channel: int) -> Floats:
-    """Scores of all windows of those near the line, ``[multipliers, near]``."""
-    failed, expected, tried = windows.sums[..., windows.places[near]].astype(float)
+def _enter(
+    windows: Candidates, best: Ints, look: Look, channel: int, reading: Reading
+) -> None:
+    """Enter what is over the line into the reading, whose scores are there."""
+    rows, place = windows.rows, np.arange(len(best))
+    over = reading.score[rows, channel] >= look.threshold[rows, channel]
+    over &= windows.sums[FAILED, best, place] >= FEWEST[channel]
+    reading.over[rows, channel] = over & look.known[rows, channel]
+    reading.start[rows, channel] = windows.start[best, place]
+
+
+def _found(windows: Candidates, look: Look, channel: int) -> Floats:
+    """Scores of windows, ``[multipliers, rows]``; of a key's windows that are the same
+    only the first has one.
+    """
+    sums = windows.sums
+    other = sums[FAILED] > 0
+    other[1:] &= (sums[:, 1:] != sums[:, :-1]).any(axis=0)
+    failed, expected, tried = sums[:, other].astype(float)
     expected += SLACK[channel]
-    rows = windows.rows[near]
+    rows = windows.rows[np.nonzero(other)[1]]
     spread = look.cv2[rows, channel] + 1.0 / look.info[rows, channel]
     phi = look.phi[rows, channel]
-    found = deviance(failed / phi, expected / phi, 1.0 / spread)
-    return found * binomial_gain(tried, failed, expected)
+    scores = deviance(failed / phi, expected / phi, 1.0 / spread)
+    found = np.zeros(other.shape)
+    found[other] = scores * binomial_gain(tried, failed, expected)
+    return found
 
 
 def deviance(failed: Floats, expected: Floats, shape: Floats) -> Floats:

@@ -7,17 +7,28 @@ loses less than 1 % against all multipliers).
 
 The ratio is linear in the counts, so the sums of a window give its evidence, and only
 they are kept. Most pairs of a key and a channel have no failure in a look and no
-evidence from before; they stay at 0 and cost nothing. The others are taken a few
-thousand at a time, channel by channel and with the keys last, so that what is worked
-on stays in the processor's cache.
+evidence from before; they stay at 0 and cost nothing, not even a place: the windows of
+a channel stand close together, in any order, and a key has a place there while one of
+its windows is open. They are taken a few thousand at a time, with the keys last, so
+that what is worked on stays in the processor's cache.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, Singles, State, widened
+from monitor.observe.arrays import (
+    NOWHERE,
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    Singles,
+    State,
+    parts_of,
+    roomy,
+    widened,
+)
 from monitor.observe.channels import WIDTH
 
 #: Rate multipliers of the grid.
@@ -27,36 +38,36 @@ MULTIPLIERS: Singles = np.array([1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 25.0], np.float3
 #: successes), attempts.
 FAILED, AGAINST, TRIED = range(3)
 
-#: Keys worked on at a time: 100 kB an array of the grid.
-CHUNK = 4_096
-
-#: Neighbouring places are worked on where they lie if at least this part of them is in
-#: the look: that is cheaper than to fetch them one by one, and changes no other.
+#: All places of a channel are worked on where they are if at least this part of them
+#: is in the look: that is cheaper than to fetch them one by one, and changes no other.
 DENSE = 0.4
+
+#: Places are made anew, without gaps, if fewer than this part is in use.
+SPARSE = 0.25
 
 #: Rounding could leave a ghost of evidence after long; below this is none.
 _GHOST = 1e-6
 
+_FIRST_PLACES = 256
+
 
 class Candidates(NamedTuple):
-    """Candidate windows of some keys in one channel.
+    """Candidate windows of those keys in one channel that are near a line.
 
-    ``rows`` are those keys' rows of the look, and ``peak`` is the best evidence of
-    each. ``evidence`` is ``[multipliers, places]``, ``start`` too, in epoch seconds,
-    ``sums`` is ``[3, multipliers, places]``, in the order of ``FAILED``, ``AGAINST``,
-    ``TRIED``; ``places`` tells each row's. Valid until the next ones are asked for.
+    ``rows`` are those keys' rows of the look. ``evidence`` is ``[multipliers, rows]``,
+    ``start`` too, in epoch seconds; ``sums`` is ``[3, multipliers, rows]``, in the
+    order of ``FAILED``, ``AGAINST``, ``TRIED``. Where no window is open, all is 0.
     """
 
     rows: Ints
-    peak: Singles
-    places: Ints
     evidence: Singles
     sums: Singles
     start: Array
 
 
 class Scan:
-    """State of the grid for all keys: 112 bytes a key and channel.
+    """State of the grid for all keys: 4 bytes a key in channels that ever failed, and
+    120 more while a window is open there.
 
     Args:
         capacity: places for keys.
@@ -65,16 +76,18 @@ class Scan:
     """
 
     def __init__(self, capacity: int, failed: Floats, against: Floats) -> None:
-        shape = (WIDTH, 3, len(MULTIPLIERS), capacity)
-        self._weights = np.array([failed, against], np.float32)[..., None]
-        self._sums: Array = np.zeros(shape, np.float32)
-        # Epoch seconds fit into 32 bits until the year 2106.
-        self._start: Array = np.zeros(shape[:1] + shape[2:], np.uint32)
-        self._alive: Bools = np.zeros((WIDTH, capacity), bool)
+        weights = np.array([failed, against], np.float32)[..., None]
+        self._channels = [_Grid(capacity, weights[:, n]) for n in range(WIDTH)]
 
-    def news(self, keys: Ints, channel: int, failed: Floats) -> Ints:
-        """Rows of a look that can have any evidence: all others stay at 0."""
-        return np.flatnonzero((failed > 0) | self._alive[channel][keys])
+    def news(self, keys: Ints, failed: Floats) -> list[Ints]:
+        """For each channel the rows of a look that can have any evidence: all others
+        stay at 0.
+        """
+        failing = failed > 0
+        return [
+            np.flatnonzero(failing[:, channel] | grid.holds(keys))
+            for channel, grid in enumerate(self._channels)
+        ]
 
     def step(
         self,
@@ -82,75 +95,35 @@ class Scan:
         channel: int,
         places: tuple[Ints, Ints],
         counts: tuple[Singles, ...],
-    ) -> Iterator[Candidates]:
-        """Add a look; yields the windows of some thousand keys at a time.
+        line: Floats | float,
+    ) -> tuple[Singles, Candidates]:
+        """Add a look.
 
         Args:
             begins: event time from which its counts are.
             channel: column of the channel.
             places: rows of the look that have news, and their keys, each once.
             counts: failures, what speaks against, attempts, of those rows.
-        """
-        moment = np.uint32(max(begins, 0.0))
-        rows, keys = places
-        for first in range(0, len(rows), CHUNK):
-            part = slice(first, first + CHUNK)
-            some = tuple(count[part] for count in counts)
-            yield self._add(moment, channel, (rows[part], keys[part]), some)
+            line: evidence above 0 that is looked into, of those rows or of all.
 
-    def _add(
-        self,
-        moment: np.uint32,
-        channel: int,
-        mine: tuple[Ints, Ints],
-        counts: tuple[Singles, ...],
-    ) -> Candidates:
-        rows, keys = mine
-        low, high = int(keys.min()), int(keys.max()) + 1
-        sums, start, alive = self._sums[channel], self._start[channel], self._alive
-        fits = len(keys) >= DENSE * (high - low)
-        if fits:
-            places = keys - low
-            sums, start = sums[..., low:high], start[..., low:high]
-        else:
-            places = np.arange(len(keys))
-            sums, start = sums.take(keys, axis=-1), start.take(keys, axis=-1)
-        np.copyto(start, moment, where=sums[FAILED] <= 0)
-        for side, count in zip(sums, counts, strict=True):
-            new = np.zeros(start.shape[1], np.float32)
-            new[places] = count
-            side += new
-        evidence = self._weights[0, channel] * sums[FAILED]
-        evidence += self._weights[1, channel] * sums[AGAINST]
-        kept = (evidence > _GHOST).astype(np.float32)
-        evidence *= kept
-        sums *= kept
-        peak = evidence.max(axis=0)
-        if fits:
-            alive[channel, low:high] = peak > 0
-        else:
-            alive[channel, keys] = peak > 0
-            _put(self._sums[channel], keys, sums)
-            _put(self._start[channel], keys, start)
-        return Candidates(rows, peak[places], places, evidence, sums, start)
+        Returns:
+            The best evidence of each row, and the windows of those on the line.
+        """
+        rows, keys = places
+        grid, moment = self._channels[channel], np.uint32(max(begins, 1.0))
+        peak = grid.add(keys, np.stack(counts), moment)
+        near = np.flatnonzero(peak >= line)
+        return peak, grid.windows(rows[near], keys[near])
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew."""
-        for channel in np.flatnonzero(channels):
-            self._sums[channel][..., keys] = 0.0
-            self._alive[channel, keys] = False
+        for channel in np.flatnonzero(channels).tolist():
+            self._channels[channel].clear(keys)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        sums, start = self._sums, self._start
-        self._sums = np.zeros((*sums.shape[:-1], capacity), sums.dtype)
-        self._start = np.zeros((*start.shape[:-1], capacity), start.dtype)
-        # Few windows are open, and memory that is never touched costs nothing.
-        for channel, alive in enumerate(self._alive):
-            live = np.flatnonzero(alive)
-            _put(self._sums[channel], live, sums[channel].take(live, axis=-1))
-            _put(self._start[channel], live, start[channel].take(live, axis=-1))
-        self._alive = widened(self._alive, capacity, axis=1)
+        for grid in self._channels:
+            grid.resize(capacity)
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
@@ -158,22 +131,194 @@ class Scan:
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places: windows that are open."""
-        channels, places = np.nonzero(self._alive[:, :size])
+        del size  # what is open is within it
+        held = [grid.held() for grid in self._channels]
+        keys, sums, start = map(np.concatenate, zip(*held, strict=True))
         return {
-            "channels": channels.astype(np.int8),
-            "places": places.astype(np.int32),
-            "sums": self._sums[channels, ..., places],
-            "start": self._start[channels, :, places],
+            "channels": np.repeat(np.arange(WIDTH), [len(one[0]) for one in held]),
+            "places": keys,
+            "sums": sums,
+            "start": start,
         }
 
     def load(self, state: State) -> None:
-        """Take back what ``state`` gave; of an older snapshot there may be nothing."""
-        if "places" not in state:
-            return
-        channels, places = state["channels"], state["places"]
-        self._sums[channels, ..., places] = state["sums"]
-        self._start[channels, :, places] = state["start"]
-        self._alive[channels, places] = True
+        """Take back what ``state`` gave."""
+        for channel, grid in enumerate(self._channels):
+            mine = state["channels"] == channel
+            grid.load(*(state[name][mine] for name in ("places", "sums", "start")))
+
+
+class _Grid:
+    """The windows of one channel that are open, close together.
+
+    Args:
+        capacity: places for keys.
+        weights: evidence of one failure, and of one of what speaks against.
+    """
+
+    def __init__(self, capacity: int, weights: Singles) -> None:
+        self._weights = weights
+        self._capacity = capacity
+        #: Where the windows of a key are; nothing as long as no key has any.
+        self._place: Array = np.zeros(0, np.int32)
+        self._owner: Array = np.zeros(0, np.int32)
+        self._sums: Array = np.zeros((3, len(MULTIPLIERS), 0), np.float32)
+        # Epoch seconds fit into 32 bits until the year 2106.
+        self._start: Array = np.zeros((len(MULTIPLIERS), 0), np.uint32)
+        #: The first so many of these places are free; the last of them goes first.
+        self._free: Array = np.zeros(0, np.int32)
+        self._left = 0
+
+    def holds(self, keys: Ints) -> Bools | bool:
+        """Which keys have an open window."""
+        if not len(self._place):
+            return False
+        held: Bools = self._place.take(keys) >= 0
+        return held
+
+    def add(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Add counts ``[3, keys]``; returns the best evidence of each key."""
+        peak = np.zeros(len(keys), np.float32)
+        places = self._places_of(keys)
+        held = np.flatnonzero(places >= 0)
+        if len(held):
+            mine = places[held].astype(np.int64)
+            peak[held] = self._go_on(mine, counts.take(held, 1), moment)
+            over = held[peak[held] <= _GHOST]
+            self.leave(keys[over], places[over])
+        new = np.flatnonzero(places < 0)
+        for part in parts_of(len(new)):
+            mine = new[part]
+            peak[mine] = self._open(keys[mine], counts.take(mine, 1), moment)
+        return peak
+
+    def _places_of(self, keys: Ints) -> Array:
+        if not len(self._place):
+            self._place = np.full(self._capacity, NOWHERE, np.int32)
+        return self._place.take(keys)
+
+    def _open(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Open windows of keys that have none; most shut again at once."""
+        evidence = self._evidence(counts[:, None])
+        peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
+        alive = np.flatnonzero(peak > _GHOST)
+        if len(alive):
+            kept = evidence.take(alive, 1) > _GHOST
+            places = self._seat(keys[alive])
+            _put(self._sums, places, counts.take(alive, 1)[:, None] * kept)
+            _put(self._start, places, kept * moment)
+        return peak
+
+    def _seat(self, keys: Ints) -> Ints:
+        """Places for keys that have none."""
+        if len(keys) > self._left:
+            self._make_anew(len(keys))
+        last, self._left = self._left, self._left - len(keys)
+        places = self._free[self._left : last][::-1]  # in the order of the keys
+        self._place[keys] = places
+        self._owner[places] = keys
+        return places.astype(np.int64)
+
+    def _go_on(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Add counts ``[3, places]`` to open windows."""
+        used = len(self._owner)
+        if len(places) < DENSE * used:
+            sums, start = self._sums.take(places, -1), self._start.take(places, -1)
+            peak = self._add(sums, start, counts, moment)
+            _put(self._sums, places, sums)
+            _put(self._start, places, start)
+            return peak
+        new, peak = np.zeros((3, used), np.float32), np.zeros(used, np.float32)
+        for side, count in zip(new, counts, strict=True):
+            side[places] = count
+        for part in parts_of(used):
+            sums, start = self._sums[..., part], self._start[:, part]
+            peak[part] = self._add(sums, start, new[:, part], moment)
+        return peak[places]
+
+    def _add(
+        self, sums: Array, start: Array, counts: Singles, moment: np.uint32
+    ) -> Singles:
+        # Products instead of masks: where windows open and close is hard to foresee,
+        # for a processor, too. A window that is shut stands at 0 throughout.
+        start += (start == 0) * moment
+        sums += counts[:, None]
+        evidence = self._evidence(sums)
+        kept = evidence > _GHOST
+        sums *= kept.astype(np.float32)
+        start *= kept
+        peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
+        return peak
+
+    def _evidence(self, sums: Array) -> Singles:
+        evidence: Singles = self._weights[0] * sums[FAILED]
+        evidence += self._weights[1] * sums[AGAINST]
+        return evidence
+
+    def windows(self, rows: Ints, keys: Ints) -> Candidates:
+        """The windows of keys that have one open, and their rows of a look."""
+        places = self._place[keys]
+        sums = self._sums.take(places, -1)
+        return Candidates(rows, self._evidence(sums), sums, self._start[:, places])
+
+    def clear(self, keys: Ints) -> None:
+        """Shut the windows of keys."""
+        if len(self._place):
+            places = self._place.take(keys).astype(np.int64)
+            open_ = places >= 0
+            keys, places = keys[open_], places[open_]
+            self._sums[..., places] = 0.0
+            self._start[:, places] = 0
+            self.leave(keys, places)
+
+    def leave(self, keys: Ints, places: Ints) -> None:
+        """Take back the places of keys whose windows are all shut."""
+        self._place[keys] = NOWHERE
+        self._owner[places] = NOWHERE
+        self._free[self._left : self._left + len(places)] = places
+        self._left += len(places)
+        used, room = len(self._owner) - self._left, len(self._owner)
+        if room > _FIRST_PLACES and used < SPARSE * room:
+            self._make_anew(0)
+
+    def resize(self, capacity: int) -> None:
+        """Make place for more keys."""
+        self._capacity = capacity
+        if len(self._place):
+            have = len(self._place)
+            self._place = widened(self._place, capacity)
+            self._place[have:] = NOWHERE
+
+    def held(self) -> tuple[Ints, Array, Array]:
+        """Keys with open windows, ascending, and their sums and starts, keys first."""
+        places = np.flatnonzero(self._owner >= 0)
+        places = places[np.argsort(self._owner[places])]
+        keys = self._owner[places]
+        return (
+            keys,
+            self._sums[..., places].transpose(2, 0, 1),
+            self._start[:, places].T,
+        )
+
+    def load(self, keys: Ints, sums: Array, start: Array) -> None:
+        """Take back what ``held`` gave."""
+        if len(keys):
+            self._places_of(keys)
+            places = self._seat(keys)
+            self._sums[..., places] = sums.transpose(1, 2, 0)
+            self._start[:, places] = start.T
+
+    def _make_anew(self, more: int) -> None:
+        """Close the gaps, in the order of the keys, and make room for so many more."""
+        keys, sums, start = self.held()
+        room = max(_FIRST_PLACES, roomy(len(keys) + more))
+        self._owner = np.full(room, NOWHERE, np.int32)
+        self._sums = np.zeros((*self._sums.shape[:-1], room), np.float32)
+        self._start = np.zeros((len(MULTIPLIERS), room), np.uint32)
+        self._free = np.arange(room, dtype=np.int32)[::-1].copy()
+        self._left = room
+        self._place.fill(NOWHERE)
+        self.load(keys, sums, start)
 
 
 def _put(planes: Array, places: Ints, values: Array) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors.look import Look, Reading
+from monitor.observe.detectors.look import Look, Reading, nothing_in
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: Parts of a day, and their length.
@@ -70,12 +70,14 @@ class Silence:
             self._turn(int(look.begins // PART_SECONDS))
         self._hear(look.keys[heard], tried[heard], look.begins)
         quiet = np.flatnonzero(tried <= 0)
+        if not len(quiet):
+            self._mute[look.keys] = False
+            return nothing_in(look)
         score = np.zeros(look.tried.shape)
         start = np.full(look.tried.shape, look.begins)
-        if len(quiet):
-            keys = look.keys[quiet]
-            score[quiet] = self._score(keys, look.begins)[:, None]
-            start[quiet] = self._times[1, keys][:, None]
+        keys = look.keys[quiet]
+        score[quiet] = self._score(keys, look.begins)[:, None]
+        start[quiet] = self._times[1, keys][:, None]
         over = score >= look.threshold
         self._mute[look.keys] = over.any(axis=1)
         return Reading(score, over, start, np.zeros_like(over))

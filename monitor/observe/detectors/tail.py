@@ -42,26 +42,31 @@ class Tail:
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
 
-    def scaled(self, keys: Ints, channel: int, score: Singles) -> Singles:
-        """Note the scores of some keys in one channel; return them divided by their
-        scales. A key whose score stays at 0 need not be among them.
+    def scaled(self, keys: Ints, channel: int, score: Singles) -> tuple[Ints, Singles]:
+        """Note the scores of some keys in one channel. A key whose score stays at 0
+        need not be among them.
+
+        Returns:
+            Rows that are in an excursion, or near one, and their scores divided by
+            their scales; the scores of all others stay below ``OVER``.
         """
-        mine = self._all[:, channel]
-        peak, scale = mine[0, keys], mine[3, keys]
-        scaled: Singles = score / scale
+        peaks, total, number, scales = self._all[:, channel]
+        rows = np.flatnonzero((score >= OVER) | (peaks.take(keys) > 0))
+        places = keys.take(rows)
+        peak, scale = peaks[places], scales[places]
+        scaled: Singles = score[rows] / scale
         np.maximum(peak, scaled, out=peak)
         low = scaled < OVER
         ended = np.flatnonzero(low & (peak > EXCURSION))
         if len(ended):
-            peaks, places = peak[ended], keys[ended]
-            excess = np.minimum(peaks - EXCURSION, MOST_SCALES) * scale[ended]
-            high = peaks[peaks > HIGH].astype(float) - HIGH
+            over, mine = peak[ended], places[ended]
+            high = over[over > HIGH].astype(float) - HIGH
             self.high += len(high), high.sum()
-            mine[1, places] += excess
-            mine[2, places] += 1.0
+            total[mine] += np.minimum(over - EXCURSION, MOST_SCALES) * scale[ended]
+            number[mine] += 1.0
         peak[low] = 0.0
-        mine[0, keys] = peak
-        return scaled
+        peaks[places] = peak
+        return rows, scaled
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget running peaks: what was found to be real is no tail."""
