@@ -51,6 +51,9 @@ RAMP_SECONDS = 900.0
 _UNIT_TRIED, _UNIT_FAILED = 16_384.0, 1_024.0
 _MOST_HALF = float(np.finfo(np.float16).max)
 
+#: First hour of a row that has been planned: a week is behind it for good.
+_PLANNED = NOWHERE
+
 #: Hours that are kept.
 _HOURS = WEEKS * WEEK_HOURS
 
@@ -216,9 +219,9 @@ class Season:
     def _plan(self, hours: int) -> None:
         """Plan the weeks of the rows that were due in the last hours: one a day."""
         taken = np.flatnonzero(self._key >= 0)
-        ripe = self._hour - self._first[taken] > WEEK_HOURS
-        due = (self._hour - taken) % DAY_HOURS < hours
-        rows, young = taken[ripe & due], taken[~ripe]
+        due = self._hour - self._first[taken] > WEEK_HOURS
+        due &= (self._hour - taken) % DAY_HOURS < hours
+        rows = taken[due]
         if len(rows):
             tried, failed = self._kept[:, rows][..., self._by_age()].astype(np.float64)
             self._factors[rows] = planned(
@@ -227,6 +230,8 @@ class Season:
                 tried < 0,
                 self._factors[self._up[rows]].astype(np.float64),
             )
+            self._first[rows] = _PLANNED
+        young = taken[self._first[taken] != _PLANNED]
         for _ in range(2):  # a pair may lean on a single that leans on the fleet
             self._factors[young] = self._factors[self._up[young]]
 
