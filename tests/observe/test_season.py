@@ -137,7 +137,9 @@ def test_incidents_teach_only_if_they_return(days: int) -> None:
     weeks = Weeks(catalog_of(), Scope())
     weeks.run((7 - days) * DAY_HOURS, night=1.0)
     weeks.run(days * DAY_HOURS, suspect=True)
-    weeks.run(DAY_HOURS + 2, night=1.0)
+    weeks.run(2, night=1.0)
+    assert np.count_nonzero(weeks.season.state()["kept"][0] < 0) == days
+    weeks.run(DAY_HOURS, night=1.0)
     lift = weeks.factor(Scope(), 2.5) / weeks.factor(Scope(), 14.5)
     assert lift == pytest.approx(3.0 if days == 7 else 1.0, rel=0.1)
 

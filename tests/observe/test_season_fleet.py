@@ -117,6 +117,20 @@ def test_the_rhythm_is_what_it_is(with_rhythm: HalfHours) -> None:
     assert with_rhythm.observer.stats.rhythms_refused == 0
 
 
+def test_the_baseline_is_not_taught_what_the_factor_knows(
+    with_rhythm: HalfHours,
+) -> None:
+    run = copy_of(with_rhythm)
+    memory = run.observer._memory
+    run.run(1.5 * HOUR, traffic_of(nightly), SPAN)
+    before = memory.baseline.rate[FLEET, HARD]
+    run.run(2.0 * HOUR, traffic_of(nightly), SPAN)
+    slot = run.policy.slot_of(run.now) - 1
+    assert memory.baseline.rate[FLEET, HARD] == pytest.approx(before, rel=0.15)
+    normal = memory.normal(slot, np.array([FLEET]))[0, HARD]
+    assert normal == pytest.approx(3.0 * RATE, rel=0.15)
+
+
 def evidence(run: HalfHours, rhythm: Rhythm, hours: float) -> float:
     """Failures beyond the normal ones until a five-fold rate of c1 is told."""
     run = copy_of(run)
