@@ -30,7 +30,7 @@ from monitor.observe.rhythm import DAY_HOURS, WEEK_HOURS, WEEKS, planned
 HOUR_SECONDS = 3_600.0
 
 #: Failures a day from which a scope has a row, five an hour; and below which it loses
-#: it, so that rows do not come and go.
+#: it to another: not before, since many scopes rest at weekends.
 FEWEST_A_DAY, TOO_FEW_A_DAY = 120.0, 30.0
 
 #: Most rows, of 3 kB each: what an observer of any size can spare.
@@ -175,24 +175,22 @@ class Season:
             return
         passed = min(self._hour - self._turned, DAY_HOURS)
         self._turned = self._hour
-        self._release(failures)
         self._admit(failures[: len(catalog.scopes)])
         self.link(catalog, np.arange(len(catalog.scopes)))
         self._plan(passed)
 
-    def _release(self, failures: Floats) -> None:
-        mine = np.flatnonzero(self._key >= 0)
-        few = failures[self._key[mine], self._channel[mine]] < TOO_FEW_A_DAY
-        self._free(mine[few])
-
     def _admit(self, failures: Floats) -> None:
-        """Rows for those who fail most; parents, who have more, come first."""
+        """Rows for those who fail most; parents, who fail more, come first."""
         wanted = failures >= FEWEST_A_DAY
         taken = np.flatnonzero(self._key >= 0)
         wanted[self._key[taken], self._channel[taken]] = False
         keys, channels = np.nonzero(wanted)
         order = np.argsort(-failures[keys, channels], kind="stable")
         keys, channels = keys[order], channels[order]
+        if len(taken) + len(keys) >= MOST_ROWS:
+            few = failures[self._key[taken], self._channel[taken]] < TOO_FEW_A_DAY
+            self._free(taken[few])
+            taken = taken[~few]
         self._widen(min(1 + len(taken) + len(keys), MOST_ROWS))
         room = min(MOST_ROWS - 1 - len(taken), len(keys))
         free = np.flatnonzero(self._key[1:] < 0)[:room] + 1

@@ -169,13 +169,22 @@ def test_rows_are_bounded_and_the_rest_is_counted(
     assert weeks.factor(Scope(), 2.5) == 1.0
 
 
-def test_who_fails_no_more_loses_its_row() -> None:
-    weeks = Weeks(catalog_of(), Scope(), Scope(campaign="c1"))
+def test_who_fails_no_more_loses_its_row_to_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "MOST_ROWS", 3)
+    old, new = Scope(campaign="c1"), Scope(campaign="c2")
+    weeks = Weeks(catalog_of(), Scope(), old)
     weeks.run(WEEK_HOURS + DAY_HOURS + 2)
     weeks.failures = failures_of(weeks.catalog, Scope())
     weeks.run(1)
-    assert weeks.season.rows == 1
-    assert weeks.factor(Scope(campaign="c1"), 2.5) == weeks.factor(Scope(), 2.5)
+    assert weeks.season.rows == 2
+    weeks.failures = failures_of(weeks.catalog, Scope(), new)
+    weeks.run(1)
+    assert weeks.season.rows == 2
+    assert weeks.season.refused == 0
+    assert weeks.factor(old, 2.5) == weeks.factor(Scope(), 2.5)
+    assert weeks.catalog.place_of(new) in weeks.season.state()["rows"][0]
 
 
 def test_an_evicted_key_leaves_nothing_behind() -> None:
