@@ -92,6 +92,12 @@ class Baseline:
         return learned
 
     @property
+    def failures(self) -> Floats:
+        """Failures in the long memory: those of a day."""
+        failures: Floats = self._sums[2, 1]
+        return failures
+
+    @property
     def age_seconds(self) -> float:
         """How much event time has been seen."""
         if self.head is None or self.first is None:

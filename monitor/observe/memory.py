@@ -17,13 +17,14 @@ from monitor.observe.arrays import (
     roomy,
     widened,
 )
-from monitor.observe.baseline import Baseline
+from monitor.observe.baseline import HIGHEST_RATE, Baseline
 from monitor.observe.channels import WIDTH, split
 from monitor.observe.dispersion import BLOCK_SECONDS, Dispersion
 from monitor.observe.inbox import matrix
 from monitor.observe.keys import FIRST_PLACES, Catalog
 from monitor.observe.policy import ObservePolicy
 from monitor.observe.recent import RecentLeaves, RecentReasons
+from monitor.observe.season import Season
 from monitor.observe.windows import Windows
 
 #: Attempts behind a baseline without which it is nobody's normal: with fewer, a key
@@ -92,12 +93,18 @@ class Memory:
         self.catalog = Catalog(policy.dimensions, policy.max_keys, policy.max_leaves)
         self.windows = Windows(slot, self.capacity)
         self.baseline = Baseline(slot, self.capacity)
+        self.season = Season(slot, self.capacity)
         self.dispersion = Dispersion(self.capacity)
         self.leaves = RecentLeaves(slot)
         self.reasons = RecentReasons(slot)
         #: Where something may be wrong, ``[keys, channels]``: learned from slowly.
         self.warm: Bools = np.zeros((self.capacity, WIDTH), bool)
-        self._keyed: list[Keyed] = [self.windows, self.baseline, self.dispersion]
+        self._keyed: list[Keyed] = [
+            self.windows,
+            self.baseline,
+            self.season,
+            self.dispersion,
+        ]
         self._refreshed: tuple[int, int] | None = None
         self._gone: Ints = np.zeros(0, np.int64)
 
@@ -129,10 +136,12 @@ class Memory:
         keys, counts = roll_up(rows.leaf_keys, rows.counts)
         self.windows.add(rows.slot, keys, counts)
         tried, failed = split(counts)
+        self.season.note(rows.slot, keys, tried, failed)
         mine = np.flatnonzero(explained.any(axis=1))
         if len(mine):
             taken = np.hstack(split(rows.counts[mine])) * np.tile(explained[mine], 2)
             theirs, gone = roll_up(rows.leaf_keys[mine], taken)
+            self.season.explained(rows.slot, theirs, gone[:, :WIDTH], gone[:, WIDTH:])
             place = np.searchsorted(keys, theirs)
             tried[place] -= gone[:, :WIDTH]
             failed[place] -= gone[:, WIDTH:]
@@ -152,7 +161,9 @@ class Memory:
     def _learn(self, sums: Sums) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]
         gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
-        self.baseline.add(sums.slot, keys, sums.tried * gate, sums.failed * gate)
+        # What the hour makes of a rate is not for the baseline to learn again.
+        tried = sums.tried * self.season.factors(sums.slot, keys)
+        self.baseline.add(sums.slot, keys, tried * gate, sums.failed * gate)
         assert self.baseline.head is not None
         late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
         if late < BLOCK_SECONDS:
@@ -161,7 +172,7 @@ class Memory:
             # Where a score is high, too: leaving out the peaks of a rate that breathes
             # would make it look calm.
             trusted = self.known(keys) & (info >= TRUSTED_INFO)
-            expected = sums.tried * self.baseline.rate[keys]
+            expected = tried * self.baseline.rate[keys]
             self.dispersion.add(keys, sums.failed, expected, info, trusted)
 
     def relearn(self, keys: Ints, channels: Bools, slot: int) -> None:
@@ -170,6 +181,7 @@ class Memory:
         found, counts = roll_up(self.catalog.leaf_keys[rows.leaves], rows.counts)
         mine = np.isin(found, keys)
         tried, failed = split(counts[mine])
+        tried = tried * self.season.factors(slot, found[mine])
         self.baseline.relearn(found[mine], channels, tried, failed)
         self.baseline.refresh(self.catalog)
 
@@ -179,6 +191,8 @@ class Memory:
         if self._refreshed == state:
             return
         new = self.catalog.take_new()
+        self.season.link(self.catalog, new)
+        self.season.turn(self.catalog, self.baseline.failures)
         if self._refreshed is not None and self._refreshed[0] == slot:
             self.baseline.refresh(self.catalog, only=new)
         else:
@@ -195,6 +209,12 @@ class Memory:
         ):
             self.refresh(slot)
 
+    def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Floats:
+        """Rates that are normal in a slot, ``[keys, channels]``."""
+        rate = self.baseline.rate[keys] * self.season.factors(slot, keys)
+        normal: Floats = np.minimum(rate, HIGHEST_RATE)
+        return normal
+
     def known(self, keys: Ints) -> Bools:
         """Where a baseline has been learned, ``[keys, channels]``."""
         if self.baseline.age_seconds < WARM_UP_SECONDS:
@@ -209,6 +229,7 @@ class Memory:
             "catalog": self.catalog.state(),
             "windows": self.windows.state(size),
             "baseline": self.baseline.state(size),
+            "season": self.season.state(),
             "dispersion": self.dispersion.state(size),
             "leaves": self.leaves.state(),
             "memory": {
@@ -227,6 +248,7 @@ class Memory:
         self._settle()
         self.windows.load(parts["windows"])
         self.baseline.load(parts["baseline"])
+        self.season.load(parts.get("season", {}), self.catalog)
         self.dispersion.load(parts["dispersion"])
         self.leaves.load(parts["leaves"])
         own = parts["memory"]

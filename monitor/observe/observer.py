@@ -42,8 +42,9 @@ class ObserverStats:
     taught but could not alarm; ``waiting_slots`` wait for the next tick;
     ``unexplained`` anomalies had no cause among the leaves; ``refused`` causes did not
     fit into the book; ``threshold`` is in nats; ``expected_false_pages`` is a week's;
-    ``baseline_age_seconds`` is the event time learned from; ``snapshot_bytes`` is the
-    size of the last snapshot.
+    ``baseline_age_seconds`` is the event time learned from; ``rhythms`` scopes and
+    channels have a rhythm of their own, ``rhythms_refused`` found no place for one;
+    ``snapshot_bytes`` is the size of the last snapshot.
     """
 
     keys: int
@@ -59,6 +60,8 @@ class ObserverStats:
     threshold: float
     expected_false_pages: float
     baseline_age_seconds: float
+    rhythms: int
+    rhythms_refused: int
     snapshot_bytes: int
 
 
@@ -121,7 +124,7 @@ class FleetObserver:
         and of the rest, as of the last tick.
         """
         memory = self._memory
-        sheet = RateSheet(memory.catalog, memory.windows, memory.baseline)
+        sheet = RateSheet(memory, self._policy.slot_of(self._now))
         return sheet.rows(self._now, top, [case.scope for case in self._book.open])
 
     @property
@@ -148,6 +151,8 @@ class FleetObserver:
             threshold=self._watch.threshold,
             expected_false_pages=self._watch.expected_false_pages,
             baseline_age_seconds=self._memory.baseline.age_seconds,
+            rhythms=self._memory.season.rows,
+            rhythms_refused=self._memory.season.refused,
             snapshot_bytes=self._snapshot_bytes,
         )
 

@@ -7,11 +7,9 @@ import numpy as np
 
 from monitor.events import COLUMNS, Scope
 from monitor.observe.arrays import Floats, Ints
-from monitor.observe.baseline import Baseline
 from monitor.observe.channels import NUMERATORS
-from monitor.observe.keys import FLEET, KINDS, Catalog
-from monitor.observe.memory import KNOWN_ATTEMPTS
-from monitor.observe.windows import Windows
+from monitor.observe.keys import FLEET, KINDS
+from monitor.observe.memory import KNOWN_ATTEMPTS, Memory
 
 #: Key of what is not shown by itself. A scope that really has this name (ingest and
 #: the provider list use it for what they do not know) is part of it.
@@ -47,13 +45,13 @@ class RateSheet:
     """Reads windows and baselines.
 
     Args:
-        catalog: the scopes.
-        windows: their counts.
-        baseline: what is normal for them.
+        memory: the scopes, their counts, and what is normal for them.
+        slot: as of which it is.
     """
 
-    def __init__(self, catalog: Catalog, windows: Windows, baseline: Baseline) -> None:
-        self._catalog, self._windows, self._baseline = catalog, windows, baseline
+    def __init__(self, memory: Memory, slot: int) -> None:
+        self._catalog, self._windows = memory.catalog, memory.windows
+        self._memory, self._slot = memory, slot
 
     def rows(self, now: float, top: int, wanted: Iterable[Scope]) -> list[ScopeRate]:
         """Rows of the ``top`` heaviest scopes a kind by the last hour, and the rest.
@@ -102,8 +100,9 @@ class RateSheet:
         return np.array([self._windows.total(name, now, keys) for name in names])
 
     def _rows(self, keys: Ints, totals: Floats) -> list[ScopeRate]:
-        known = self._baseline.learned[keys] >= KNOWN_ATTEMPTS
-        baselines = np.where(known, self._baseline.rate[keys], np.nan).tolist()
+        known = self._memory.baseline.learned[keys] >= KNOWN_ATTEMPTS
+        rates = self._memory.normal(self._slot, keys)
+        baselines = np.where(known, rates, np.nan).tolist()
         rows = []
         for number, place in enumerate(keys):
             scope = self._catalog.scopes[place]

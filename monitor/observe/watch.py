@@ -146,7 +146,7 @@ class Watch:
             kinds=memory.catalog.key_kind[keys],
             tried=sums.tried,
             failed=sums.failed,
-            rate=memory.baseline.rate[keys],
+            rate=memory.normal(sums.slot, keys),
             info=memory.baseline.info[keys],
             cv2=memory.dispersion.cv2[keys],
             phi=memory.dispersion.phi[keys],
@@ -180,8 +180,9 @@ class Watch:
 
     def _survey(self, start: float) -> Survey:
         memory = self._memory
-        rows = memory.leaves.since(self._policy.slot_of(start))
-        return Survey(memory.catalog, memory.baseline.rate, rows)
+        slot = self._policy.slot_of(start)
+        rates = memory.normal(slot)
+        return Survey(memory.catalog, rates, memory.leaves.since(slot))
 
     def look_around(self, now: float) -> None:
         """Half a minute after an incident was found, see what has stayed normal: at
@@ -253,6 +254,7 @@ class Watch:
         channels = np.isin(CHANNELS, case.channels)
         settled[np.ix_(touched, np.flatnonzero(channels))] = True
         memory.baseline.drop(own, channels)
+        memory.season.drop(own, channels)
         memory.dispersion.drop(touched, channels)
         for detector in self._detectors:
             detector.reset(touched, channels)
