@@ -197,11 +197,13 @@ def run(
     oracle = _oracle(fleet.traffic, scenario)
     traffic, others = deepcopy((fleet.traffic, fleet.others))
     looks = _looks(scenario, size)
-    # A key that was found is mended, or the fleet would soon be one large incident.
+    # A key that was found, or is too late, is mended, or the fleet would soon be one
+    # large incident.
     for end in pace.over(looks, scenario.name):
         _, alarmed = fleet.step(end, LOOK)
         watch.note(end, alarmed, np.inf)
-        fleet.traffic.mend(watch.first <= end, end)
+        late = change + scenario.followed < end
+        fleet.traffic.mend((watch.first <= end) | late, end)
     lines = {f"literal {name}": (name, line) for name, line in LITERAL.items()}
     lines |= {f"equal {name}": (name, equal[name]) for name in LITERAL}
     watches = {name: Stopwatch(change, scenario) for name in ("oracle", *lines)}
