@@ -33,7 +33,7 @@ def divergence(worse: float, normal: float) -> float:
     """Kullback-Leibler divergence of two rates, nats an event.
 
     >>> round(divergence(0.1, 0.02), 4)
-    0.0844
+    0.0843
     """
     good = (1 - worse) * log((1 - worse) / (1 - normal))
     return worse * log(worse / normal) + good
