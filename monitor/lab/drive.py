@@ -5,12 +5,13 @@ people see. Nothing of the observer is copied or by-passed.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from copy import copy, deepcopy
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.events import COLUMNS, Cell, Channel, CountDelta, Incident
+from monitor.events import COLUMNS, Cell, Cells, Channel, CountDelta, Incident
 from monitor.observe import FleetObserver, ObservePolicy
 
 Floats = npt.NDArray[np.float64]
@@ -66,11 +67,22 @@ class Drive:
     """
 
     def __init__(self, keys: int, policy: ObservePolicy, make: Make = product) -> None:
-        self._cells = [Cell("", "", f"c{key}", "", "") for key in range(keys)]
-        self._numbers = {cell.campaign: key for key, cell in enumerate(self._cells)}
-        self._slot_seconds = policy.slot_seconds
+        self._names = np.array([f"c{key}" for key in range(keys)], object)
+        self._numbers = {name: key for key, name in enumerate(self._names)}
+        self._policy = policy
         self._observer = make(policy)
         self._said: set[str] = set()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A drive that goes on by itself; the product through its own snapshot."""
+        twin = copy(self)
+        twin._said = set(self._said)
+        if isinstance(self._observer, FleetObserver):
+            saved = self._observer.snapshot()
+            twin._observer = FleetObserver.restore("lab", self._policy, saved)
+        else:
+            twin._observer = deepcopy(self._observer, memo)
+        return twin
 
     def step(self, end: float, seconds: float, counts: tuple[Floats, Floats]) -> None:
         """Take in events and failures ``[keys]`` of the ``seconds`` before ``end``."""
@@ -82,15 +94,21 @@ class Drive:
         matrix[:, _ATTEMPTS] = tried[rows]
         matrix[:, _DELIVERED] = tried[rows] - failed[rows]
         matrix[:, _FAILURES] = failed[rows, None]
-        slot = int((EPOCH + end - seconds) // self._slot_seconds)
+        slot = int((EPOCH + end - seconds) // self._policy.slot_seconds)
         self._observer.apply(
             CountDelta(
                 slot=slot,
                 watermark=EPOCH + end,
-                cells=tuple(self._cells[row] for row in rows),
+                cells=self._cells(rows),
                 counts=matrix.tobytes(),
             )
         )
+
+    def _cells(self, rows: npt.NDArray[np.int64]) -> Cells:
+        """Cells that have a campaign and nothing else."""
+        codes = np.zeros((len(rows), len(Cell._fields)), "<u4")
+        codes[:, Cell._fields.index("campaign")] = 1 + np.arange(len(rows))
+        return Cells(["", *self._names[rows].tolist()], codes.tobytes())
 
     def tick(self, end: float) -> list[Alarm]:
         """Let the observer look; returns the alarms that are new."""

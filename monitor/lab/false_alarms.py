@@ -1,6 +1,6 @@
 """How often the observer cries wolf: every regime, each key watched for a day."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from monitor.lab.drive import Drive, Make, policy_for, product
 from monitor.lab.regimes import DAY, HOUR, REGIMES, Regime, Span, Traffic
-from monitor.lab.report import Bound, Report, Table, Value
+from monitor.lab.report import Bound, Pace, Report, Table, Tell, Value
 from monitor.lab.rules_others import LITERAL, OtherRules
 
 Floats = npt.NDArray[np.float64]
@@ -20,6 +20,9 @@ STEP = 10.0
 #: What the knob is set to, and what may come of it: in all, and in the worst regime.
 A_THOUSAND = 1.0
 MOST_IN_ALL, MOST_IN_A_REGIME = 1.2, 3.0
+
+#: Work of a look of the other rules, where one of the product's is 1.
+OTHERS_WORK = 0.1
 
 #: Only the rule that the knob speaks of; limits are absolute, and some keys are over.
 DETECTORS = ("nb_glr",)
@@ -47,6 +50,11 @@ class FalseAlarmSize:
         return Span(self.history, self.scored)
 
     @property
+    def steps(self) -> int:
+        """Looks of one regime."""
+        return int((self.history + self.scored) / STEP)
+
+    @property
     def key_days(self) -> float:
         """Key-days of one regime."""
         return self.keys * self.scored / DAY
@@ -62,7 +70,7 @@ def false_alarm_report(
     size: FalseAlarmSize,
     seed: int,
     make: Make = product,
-    note: Callable[[str], None] = lambda _: None,
+    tell: Tell | None = None,
 ) -> Report:
     """Count false alarms of the product and of other rules.
 
@@ -70,15 +78,14 @@ def false_alarm_report(
         size: how much to simulate.
         seed: where chance begins.
         make: makes the observer.
-        note: is told how far the work has come.
+        tell: is told how far the work has come.
     """
     alarms: dict[str, float] = {}
     fleets = [REGIMES] if size.together else [(regime,) for regime in REGIMES]
+    pace = Pace(size.steps * (len(fleets) + len(REGIMES) * OTHERS_WORK), tell)
     for regimes in fleets:
-        alarms |= _false_alarms(regimes, size, seed, make)
-        for regime in regimes:
-            note(f"{regime.name}: {alarms[regime.name]:g}")
-    others = other_maxima(size, seed)
+        alarms |= _false_alarms(regimes, size, seed, make, pace)
+    others = other_maxima(size, seed, pace)
     rows: list[tuple[Value, ...]] = [
         (name, count / size.key_days * 1_000, *_a_thousand(others[name], size))
         for name, count in alarms.items()
@@ -95,13 +102,16 @@ def false_alarm_report(
     return Report.of("false-alarms", (seed, sizes), [table], bounds)
 
 
-def other_maxima(size: FalseAlarmSize, seed: int) -> dict[str, dict[str, Floats]]:
+def other_maxima(
+    size: FalseAlarmSize, seed: int, pace: Pace
+) -> dict[str, dict[str, Floats]]:
     """The highest score of each key in the scored time, by regime and rule."""
     maxima = {}
     for regime in REGIMES:
         rules = OtherRules(size.keys)
         best = {name: np.zeros(size.keys) for name in LITERAL}
-        for end, tried, failed in _steps((regime,), size, seed):
+        steps = _steps((regime,), size, seed)
+        for end, tried, failed in pace.over(steps, "other rules", OTHERS_WORK):
             scores = rules.step(tried, failed, STEP)
             if end > size.history:
                 for name, score in scores.items():
@@ -110,9 +120,9 @@ def other_maxima(size: FalseAlarmSize, seed: int) -> dict[str, dict[str, Floats]
     return maxima
 
 
-def equal_thresholds(size: FalseAlarmSize, seed: int) -> dict[str, float]:
+def equal_thresholds(size: FalseAlarmSize, seed: int, pace: Pace) -> dict[str, float]:
     """Thresholds at which the other rules alarm as rarely as the knob says."""
-    maxima = other_maxima(size, seed)
+    maxima = other_maxima(size, seed, pace)
     part = A_THOUSAND / 1_000.0 * size.scored / DAY
     return {
         name: float(
@@ -133,13 +143,18 @@ def _a_thousand(maxima: dict[str, Floats], size: FalseAlarmSize) -> list[float]:
 
 
 def _false_alarms(
-    regimes: Sequence[Regime], size: FalseAlarmSize, seed: int, make: Make
+    regimes: Sequence[Regime],
+    size: FalseAlarmSize,
+    seed: int,
+    make: Make,
+    pace: Pace,
 ) -> dict[str, float]:
     """Incidents opened in the scored time, by regime; the fleet's own fall to all."""
     keys = size.keys * len(regimes)
     drive = Drive(keys, policy_for(keys, A_THOUSAND, DETECTORS), make)
     alarms = {regime.name: 0.0 for regime in regimes}
-    for end, tried, failed in _steps(regimes, size, seed):
+    name = regimes[0].name if len(regimes) == 1 else "all regimes"
+    for end, tried, failed in pace.over(_steps(regimes, size, seed), name):
         drive.step(end, STEP, (tried, failed))
         for alarm in drive.tick(end):
             if end <= size.history:
@@ -165,7 +180,7 @@ def _steps(
         )
         for regime in regimes
     ]
-    for number in range(int((size.history + size.scored) / STEP)):
+    for number in range(size.steps):
         end = (number + 1) * STEP
         parts = [traffic.step(end, STEP) for traffic in fleet]
         tried, failed = (np.concatenate(side) for side in zip(*parts, strict=True))

@@ -33,7 +33,7 @@ def divergence(worse: float, normal: float) -> float:
     """Kullback-Leibler divergence of two rates, nats an event.
 
     >>> round(divergence(0.1, 0.02), 4)
-    0.0844
+    0.0843
     """
     good = (1 - worse) * log((1 - worse) / (1 - normal))
     return worse * log(worse / normal) + good
@@ -52,16 +52,31 @@ def run_lengths(up: int, line: int, rates: tuple[float, ...]) -> list[float]:
         line: where the walk ends.
         rates: failure rates.
     """
-    here = np.arange(line)
-    lower, upper = np.maximum(here - 1, 0), here + up
-    inside = upper < line
-    means = []
-    for rate in rates:
-        equations = np.eye(line)
-        equations[here, lower] -= 1.0 - rate
-        equations[here[inside], upper[inside]] -= rate
-        means.append(float(np.linalg.solve(equations, np.ones(line))[0]))
-    return means
+    return [_run_length(up, line, rate) for rate in rates]
+
+
+def _run_length(up: int, line: int, rate: float) -> float:
+    """Mean events from 0. Of each state, from the top down, it is known what its mean
+    adds to that of the state below, and with what part that one counts.
+    """
+    added, part = np.zeros((2, line + up))  # from the line on nothing is left to come
+    for here in range(line - 1, 0, -1):
+        jump, back = _down(added, part, here, up)
+        stays = 1.0 - rate * back
+        added[here] = (1.0 + rate * jump) / stays
+        part[here] = (1.0 - rate) / stays
+    jump, back = _down(added, part, 0, up)
+    return (1.0 + rate * jump) / (rate * (1.0 - back))
+
+
+def _down(added: Floats, part: Floats, here: int, up: int) -> tuple[float, float]:
+    """The same for the state that a failure leads to, and the one it comes from."""
+    if not part[here + up]:
+        return float(added[here + up]), 0.0
+    parts = part[here + up : here : -1].cumprod()
+    return float(
+        added[here + up] + parts[:-1] @ added[here + up - 1 : here : -1]
+    ), float(parts[-1])
 
 
 @lru_cache(maxsize=1024)
@@ -74,10 +89,14 @@ def optimum(normal: float, worse: float, between: float) -> Optimum:
     down = -log((1 - worse) / (1 - normal))
     up = max(1, round(log(worse / normal) / down))
     low, high = 1, ceil((log(between) + 3.0) / down) + up
+    guess = ceil(log(between) / down)
     while low < high:
-        middle = (low + high) // 2
-        (reached,) = run_lengths(up, middle, (normal,))
-        low, high = (low, middle) if reached >= between else (middle + 1, high)
+        # A nat more is about so much rarer, so few tries are needed.
+        guess = min(max(guess, low), high - 1)
+        (reached,) = run_lengths(up, guess, (normal,))
+        low, high = (low, guess) if reached >= between else (guess + 1, high)
+        away = ceil(log(between / reached) / down)
+        guess += away if away > 0 else min(away, -1)
     reached, delay = run_lengths(up, low, (normal, worse))
     return Optimum(delay, low * down, reached)
 

@@ -1,10 +1,50 @@
 """What an experiment found: tables to read, and bounds that were kept or missed."""
 
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self, TypeVar
 
 import msgspec
 
 Value = float | str
+T = TypeVar("T")
+
+#: Is told what is being worked on, and what part of the whole is done.
+Tell = Callable[[str, float], None]
+
+
+#: It is told each time that so much more of the whole is done.
+TOLD_PART = 0.002
+
+
+class Pace:
+    """Tells how far an experiment has come.
+
+    Args:
+        whole: all of the work, in any unit.
+        tell: is told now and then.
+
+    >>> pace = Pace(4.0, print)
+    >>> list(pace.over("abcd", "letters"))
+    letters 0.25
+    letters 0.5
+    letters 0.75
+    letters 1.0
+    ['a', 'b', 'c', 'd']
+    """
+
+    def __init__(self, whole: float, tell: Tell | None = None) -> None:
+        self._whole, self._tell = whole, tell
+        self._done = self._told = 0.0
+
+    def over(self, pieces: Iterable[T], what: str, each: float = 1.0) -> Iterator[T]:
+        """Hand on the pieces of some work, of which each is worth so much."""
+        for piece in pieces:
+            yield piece
+            self._done += each
+            part = min(self._done / self._whole, 1.0)
+            if self._tell is not None and part >= self._told + TOLD_PART:
+                self._told = part
+                self._tell(what, part)
 
 
 class Bound(msgspec.Struct, frozen=True):

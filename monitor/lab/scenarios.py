@@ -70,7 +70,7 @@ def _breathing(a_second: float) -> Regime:
 
 
 SCENARIOS = (
-    Scenario("1/s step x2", _steady(1.0), 2.0, horizon=HOUR, apart=60.0),
+    Scenario("1/s step x2", _steady(1.0), 2.0, horizon=HOUR, apart=30.0),
     Scenario("1/s step x5", _steady(1.0), 5.0, apart=45.0, promise=_NEAR),
     Scenario("1/s step x20", _steady(1.0), 20.0, horizon=900.0, promise=_NEAR),
     Scenario(
@@ -117,6 +117,7 @@ SCENARIOS = (
         Regime("2/s", a_second=(2.0, 2.0), spread=0.3, cold=True),
         10.0,
         horizon=1_200.0,
+        apart=30.0,
         promise=Promise(within=120.0),
     ),
 )

@@ -20,7 +20,7 @@ from monitor.events import (
 )
 from monitor.observe.arrays import Array, Bools, Floats, Ints
 from monitor.observe.case import Case, Writer
-from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH
+from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH, mask_of
 from monitor.observe.inquiry import Finding
 from monitor.observe.keys import FLEET, KINDS, Catalog
 from monitor.observe.recent import Reasons
@@ -189,7 +189,7 @@ class Book:
             if id(case) in standing:
                 continue
             mine = inside(case.scope, keys, catalog)
-            explained |= mine[:, None] & np.isin(CHANNELS, case.channels)
+            explained |= mine[:, None] & mask_of(tuple(case.channels))
         return explained
 
     def count(self, batch: Batch, now: float, catalog: Catalog) -> None:

@@ -169,11 +169,14 @@ class Case(msgspec.Struct):
             a_minute: attempts a minute.
             limit: of the channel.
         """
-        harm = (low - self.baseline) * a_minute
-        over = limit is not None and low > limit.page
-        steep = low >= PAGE_LIFT * self.baseline and harm >= PAGE_HARM
-        if (over or steep) and self.severity is not Severity.PAGE:
+        if self.pages(low, a_minute, limit) and self.severity is not Severity.PAGE:
             self.severity, self.changed = Severity.PAGE, True
+
+    def pages(self, rate: float, a_minute: float, limit: Limit | None) -> bool:
+        """True if somebody should be woken for a rate."""
+        harm = (rate - self.baseline) * a_minute
+        over = limit is not None and rate > limit.page
+        return over or (rate >= PAGE_LIFT * self.baseline and harm >= PAGE_HARM)
 
 
 class Writer:
@@ -225,9 +228,12 @@ class Writer:
         mean = rate_mean(failed, tried, case.baseline)
         case.recovery.worst = max(case.recovery.worst, mean)
         if failed >= PAGE_FAILURES and case.severity is not Severity.PAGE:
-            _, low, _ = rate_interval(failed, tried, case.baseline)
             span = min(RATE_SECONDS, max(now - case.start, self._slot_seconds))
-            case.judge(low, tried / span * 60.0, self._limits.get(case.channel))
+            a_minute, limit = tried / span * 60.0, self._limits.get(case.channel)
+            # The lower bound is dear, and only worth it where the mean would do.
+            if case.pages(mean, a_minute, limit):
+                _, low, _ = rate_interval(failed, tried, case.baseline)
+                case.judge(low, a_minute, limit)
 
     def write(self, case: Case, now: float) -> Incident:
         """The incident as of now."""

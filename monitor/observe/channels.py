@@ -1,11 +1,12 @@
 """What this room knows of each channel, as arrays in the order of ``Channel``."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from monitor.events import COLUMNS, Channel
-from monitor.observe.arrays import Array, Floats, Ints
+from monitor.observe.arrays import Array, Bools, Floats, Ints
 
 CHANNELS = tuple(Channel)
 WIDTH = len(CHANNELS)
@@ -100,6 +101,14 @@ SPECIFIC_FIRST = (
     Channel.TECHNICAL,
     Channel.BOUNCE,
 )
+
+
+@lru_cache(maxsize=512)
+def mask_of(channels: tuple[Channel, ...]) -> Bools:
+    """True at the places of some channels; not to be written to."""
+    mask = np.isin(CHANNELS, channels)
+    mask.flags.writeable = False
+    return mask
 
 
 def split(counts: Array) -> tuple[Floats, Floats]:

@@ -6,8 +6,9 @@ from math import exp, lgamma, log, sqrt
 #: few attempts no certainty, too few to hide what fifty attempts say.
 PRIOR_ATTEMPTS = 10.0
 
-#: Halvings of the search for a quantile: an error below 1e-12.
-HALVINGS = 40
+#: Steps of the search for a quantile, and its relative error. Newton's need five or
+#: six; halvings take over where those would leave the bracket.
+STEPS, NEAR = 50, 1e-12
 
 #: From so many failures and successes on the normal distribution is as good, to one
 #: part in a hundred of the interval, and takes no time.
@@ -51,24 +52,35 @@ def _posterior(failed: float, tried: float, baseline: float) -> tuple[float, flo
 
 def beta_quantile(chance: float, a: float, b: float) -> float:
     """The value that a Beta(a, b) stays below with a chance."""
-    low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if beta_below(middle, a, b) < chance:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    low, high, x = 0.0, 1.0, a / (a + b)
+    for _ in range(STEPS):
+        missing = chance - beta_below(x, a, b)
+        low, high = (x, high) if missing > 0.0 else (low, x)
+        density = _front(x, a, b) / (x * (1.0 - x))
+        better = x + missing / density if density > 0.0 else low
+        if not low < better < high:
+            better = (low + high) / 2
+        if abs(better - x) <= NEAR * x:
+            break
+        x = better
+    return x
 
 
 def beta_below(x: float, a: float, b: float) -> float:
     """Chance that a Beta(a, b) is below x: the regularised incomplete beta function."""
     if x <= 0.0 or x >= 1.0:
         return 0.0 if x <= 0.0 else 1.0
-    front = lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(1.0 - x)
+    front = _front(x, a, b)
     if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - exp(front) * _fraction(1.0 - x, b, a) / b
-    return exp(front) * _fraction(x, a, b) / a
+        return 1.0 - front * _fraction(1.0 - x, b, a) / b
+    return front * _fraction(x, a, b) / a
+
+
+def _front(x: float, a: float, b: float) -> float:
+    """The density of a Beta(a, b), times ``x (1 - x)``."""
+    if not 0.0 < x < 1.0:
+        return 0.0
+    return exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(1.0 - x))
 
 
 def _fraction(x: float, a: float, b: float) -> float:

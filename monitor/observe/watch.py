@@ -156,10 +156,13 @@ class Watch:
 
     def _thresholds(self, sums: Sums) -> Floats:
         thresholds = np.full(sums.tried.shape, self._knob.threshold)
-        for case in self._book.lately_closed(self._now):
-            place = self._memory.catalog.place_of(case.scope)
-            row = np.flatnonzero(sums.keys == place)
-            thresholds[row, case.column] = self._knob.threshold - REPEAT_NATS
+        place_of, cases = self._memory.catalog.place_of, self._book.lately_closed
+        again = [(place_of(case.scope), case.column) for case in cases(self._now)]
+        if again:
+            places, columns = np.array(again).T
+            rows = np.searchsorted(sums.keys, places) % len(sums.keys)
+            met = sums.keys[rows] == places
+            thresholds[rows[met], columns[met]] -= REPEAT_NATS
         return thresholds
 
     def _inquire(self, suspicion: Suspicion, settled: Bools) -> None:

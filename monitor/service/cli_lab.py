@@ -1,10 +1,13 @@
 """``bouncemon lab``: what the observer is worth, measured on made mail."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table as Printed
 
 from monitor.lab import (
@@ -15,7 +18,7 @@ from monitor.lab import (
     delay_report,
     false_alarm_report,
 )
-from monitor.lab.report import Table, Value
+from monitor.lab.report import Table, Tell, Value
 from monitor.service.cli_exits import ExitCode
 from monitor.service.clock import monotonic
 
@@ -57,7 +60,9 @@ def false_alarms(
     size = QUICK_ALARMS
     if not quick:
         size = FalseAlarmSize(keys=keys, scored=hours * HOUR, together=together)
-    _finish(false_alarm_report(size, seed, note=_note), as_json)
+    with _telling("false alarms") as tell:
+        report = false_alarm_report(size, seed, tell=tell)
+    _finish(report, as_json)
 
 
 @lab_app.command("delays")
@@ -70,7 +75,9 @@ def delays(
 ) -> None:
     """Measure how long spikes take to be found. Exit status 1 if too long."""
     size = QUICK_DELAYS if quick else DelaySize(keys=keys, only=only)
-    _finish(delay_report(size, seed, note=_note), as_json)
+    with _telling("delays") as tell:
+        report = delay_report(size, seed, tell=tell)
+    _finish(report, as_json)
 
 
 @lab_app.command("blame")
@@ -85,8 +92,26 @@ def blame(
     _finish(blame_report(count, seed, monotonic), as_json)
 
 
-def _note(text: str) -> None:
-    typer.echo(text, err=True)
+@contextmanager
+def _telling(name: str) -> Iterator[Tell]:
+    """A progress bar on a terminal; elsewhere a line for each piece of work."""
+    console = Console(stderr=True)
+    said = [""]
+
+    def tell(what: str, part: float) -> None:
+        bar.update(task, description=what, completed=part)
+        if not console.is_terminal and what != said[0]:
+            said[0] = what
+            typer.echo(f"{what} ({part:.0%})", err=True)
+
+    with Progress(
+        *Progress.get_default_columns(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(name, total=1.0)
+        yield tell
 
 
 def _finish(report: Report, as_json: bool) -> None:

@@ -16,10 +16,12 @@ from monitor.events import (
     Severity,
 )
 from monitor.lab.blame_cases import blame_report
-from monitor.lab.delays import DelaySize, delay_report
+from monitor.lab.delays import DelaySize, Fleet, delay_report
 from monitor.lab.drive import Make, Observer, product
 from monitor.lab.false_alarms import FalseAlarmSize, false_alarm_report
-from monitor.lab.report import Bound, Report
+from monitor.lab.regimes import Regime
+from monitor.lab.report import Bound, Pace, Report
+from monitor.lab.scenarios import Scenario
 from monitor.observe import ObservePolicy
 from monitor.observe.blame import Leaves
 
@@ -170,3 +172,33 @@ def test_json_says_whether_bounds_are_kept() -> None:
 def test_the_product_is_what_workers_run() -> None:
     observer: Observer = product(ObservePolicy())
     assert observer.tick(0.0) == []
+
+
+def test_a_copy_of_a_fleet_goes_on_as_the_fleet_does() -> None:
+    regime = Regime("steady", a_second=(20.0, 20.0))
+    size = DelaySize(keys=4, company=20, history=900.0)
+    fleet = Fleet(regime, size, (3, 1), product, Pace(1.0))
+    copies = [fleet.copy((3, 2)) for _ in range(2)]
+    scenario = Scenario("gross", regime, 20.0, apart=2.0)
+    said: list[list[bool]] = []
+    for copy in copies:
+        copy.spoil(scenario, 905.0)
+        said.append([])
+        for second in range(30):
+            _, alarmed = copy.step(901.0 + second, 1.0)
+            said[-1] += alarmed.tolist()
+    assert said[0] == said[1]
+    assert any(said[0])
+    assert fleet.traffic.spikes is None
+
+
+def test_progress_is_told_now_and_then() -> None:
+    told: list[tuple[str, float]] = []
+    pace = Pace(10_000.0, lambda what, part: told.append((what, part)))
+    assert sum(pace.over([1] * 8_000, "most")) == 8_000
+    assert sum(pace.over([1] * 4_000, "rest", 0.5)) == 4_000
+    assert {what for what, _ in told} == {"most", "rest"}
+    parts = [part for _, part in told]
+    assert parts == sorted(parts)
+    assert 0.99 < parts[-1] <= 1.0
+    assert 400 <= len(told) <= 500

@@ -1,5 +1,6 @@
 """What is particular to each rule; what all must do is in the contract."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from monitor.observe import Limit, ObservePolicy
 from monitor.observe.arrays import Array
 from monitor.observe.channels import CHANNELS, FEWEST, PRIOR, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading
-from monitor.observe.detectors.limit import LimitRule
+from monitor.observe.detectors.limit import CHOICE_NATS, LEAST_NATS, LimitRule
 from monitor.observe.detectors.nb_glr import NbGlr, binomial_gain, deviance
 from monitor.observe.detectors.tail import GROWTH_AN_HOUR, Tail
 from monitor.observe.knob import MOST_RAISED, Knob
@@ -126,6 +127,63 @@ def test_below_its_limit_a_key_is_fine_for_ever() -> None:
     for number in range(2_000):
         reading = detector.look(look(100.0, 4.0, EPOCH + number))
         assert not reading.over[0, CHANNELS.index(Channel.HARD)]
+
+
+def first_over(detector: LimitRule, good_seconds: int) -> int:
+    """Seconds from where 2/s begin to bounce by 15 % to the alarm, a calm threshold."""
+    calm = np.full((1, WIDTH), 16.0)
+    for number in range(good_seconds):
+        detector.look(look(2.0, 0.0, EPOCH + number, threshold=calm))
+    for number in range(600):
+        now = EPOCH + good_seconds + number
+        reading = detector.look(look(2.0, 0.3, now, threshold=calm))
+        if reading.over[0, CHANNELS.index(Channel.HARD)]:
+            return number
+    return 600
+
+
+def test_what_is_bad_from_birth_needs_less_evidence() -> None:
+    assert first_over(limit(), 0) <= 90 < first_over(limit(), 120)
+
+
+def test_many_births_ask_for_more_evidence() -> None:
+    detector, few = limit(), 0.0
+    for number in range(40):
+        detector.look(look(5.0, 0.0, EPOCH + number, keys=ONE + number % 4))
+        few = few or detector.young
+        detector.forget(np.arange(4))
+    assert detector.young > few + 2.0
+    detector.look(look(5.0, 0.0, EPOCH + 7 * 86_400.0))
+    assert detector.young == LEAST_NATS
+
+
+def test_births_within_a_limit_are_told_as_rarely_as_was_asked_for() -> None:
+    keys, random = 4_000, np.random.default_rng(3)
+    policy = ObservePolicy(false_pages_per_week=1e5)
+    detector, over = LimitRule(policy, keys), np.zeros(keys, bool)
+    whole = np.full((keys, WIDTH), 16.0)
+    arrays: dict[str, Any] = dict.fromkeys(("tried", "threshold"), whole)
+    names = {"keys": np.arange(keys), "kinds": np.ones(keys, np.int8)}
+    for number in range(60):
+        failed = random.binomial(16, 0.05, (keys, 1)) * np.ones(WIDTH)
+        at = replace(look(0.0, 0.0, EPOCH + number, **names), **arrays, failed=failed)
+        over |= detector.look(at).over[:, CHANNELS.index(Channel.HARD)]
+    assert 0.0 < over.mean() < np.exp(CHOICE_NATS - detector.young)
+
+
+def test_births_are_remembered() -> None:
+    detector, again = limit(), limit()
+    detector.look(look(5.0, 0.0))
+    again.load(detector.state(4))
+    assert again.young == detector.young
+    assert first_over(again, 120) == first_over(detector, 120)
+
+
+def test_in_older_snapshots_nobody_was_born() -> None:
+    detector, state = limit(), limit().state(4)
+    del state["born"], state["births"]
+    detector.load(state)
+    assert first_over(detector, 0) > 90
 
 
 def test_a_channel_without_a_limit_has_no_limit_rule() -> None:
