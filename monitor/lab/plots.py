@@ -58,6 +58,7 @@ class AlarmFigure(msgspec.Struct, frozen=True):
     Args:
         seed: where chance began.
         key_days: of each regime.
+        together: all regimes are one fleet, and not a fleet each.
         accepted: what the knob was set to, per 1000 key-days.
         most: what was promised of the worst regime.
         rule: the literal rule beside it.
@@ -66,6 +67,7 @@ class AlarmFigure(msgspec.Struct, frozen=True):
 
     seed: int
     key_days: float
+    together: bool
     accepted: float
     most: float
     rule: str
@@ -132,7 +134,13 @@ def alarm_figure(report: Report) -> AlarmFigure:
         literal = value_of(row, LITERAL_RULE)
         bars.append(AlarmBar(name, ours, low * scale, high * scale, literal))
     return AlarmFigure(
-        report.seed, key_days, A_THOUSAND, MOST_IN_A_REGIME, LITERAL_RULE, tuple(bars)
+        seed=report.seed,
+        key_days=key_days,
+        together=bool(size_of(report, "together")),
+        accepted=A_THOUSAND,
+        most=MOST_IN_A_REGIME,
+        rule=LITERAL_RULE,
+        bars=tuple(bars),
     )
 
 

@@ -86,6 +86,8 @@ def draw_delays(canvas: Canvas, shown: DelayFigure) -> Any:
     figure = canvas.figure(0.5 * len(shown.rows) + 2.2)
     axes = figure.subplots()
     places = _places(shown)
+    axes.plot([], [], "o-", color=OURS, lw=3, label="bouncemon: median, 10-90 %")
+    axes.plot([], [], "--", color=MARK, lw=1.4, label="promised of the median")
     axes.axvline(1.0, color=MARK, lw=1.2, label="the exact optimum")
     rules = list(dict.fromkeys(rule for row in shown.rows for rule in row.others))
     for place, row in zip(places, shown.rows, strict=True):
@@ -95,12 +97,10 @@ def draw_delays(canvas: Canvas, shown: DelayFigure) -> Any:
             axes.plot(x, place - lower, marker, mec=color, mfc="none", ms=6, mew=1.4)
     for (marker, color, _), rule in zip(LOOKS, rules, strict=False):
         axes.plot([], [], marker, mec=color, mfc="none", mew=1.4, label=rule)
-    axes.plot([], [], "o-", color=OURS, lw=3, label="bouncemon: median, 10-90 %")
-    axes.plot([], [], "--", color=MARK, lw=1.4, label="promised of the median")
     axes.set_xscale("log")
     axes.set_xlim(LEAST, MOST)
     ticks = (0.5, 1, 2, 5, 10, 100, 1_000, NEVER)
-    axes.set_xticks(ticks, [*(f"{tick:g}" for tick in ticks[:-1]), "half not\nfound"])
+    axes.set_xticks(ticks, [*(f"{tick:g}" for tick in ticks[:-1]), "not\nfound"])
     axes.minorticks_off()
     axes.set_yticks(places, [row.scenario for row in shown.rows], fontsize=NORMAL)
     axes.set_xlabel(

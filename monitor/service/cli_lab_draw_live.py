@@ -18,8 +18,8 @@ from monitor.service.cli_lab_canvas import (
 #: Seconds before the change and after the alarm that the evidence is shown for.
 ZOOM_BEFORE, ZOOM_AFTER = 30.0, 15.0
 
-#: Marks that are nearer to each other than this are labelled at different heights.
-STAGGER = 3
+#: The lift at which the axis begins, and the share from which a circle is dark.
+LEAST_LIFT, DARK = 1.08, 0.6
 
 #: Behind text that lines run through.
 PAPER = {"fc": "white", "ec": "none", "pad": 1.0}
@@ -36,12 +36,22 @@ def draw_incident(canvas: Canvas, shown: IncidentFigure) -> Any:
 
 def _draw_rates(axes: Any, shown: IncidentFigure) -> None:
     minutes = [one for one in shown.minutes if one.attempts]
+    assert minutes, "a run of the lab has mail"
     edges = [one.seconds / MINUTE for one in minutes]
     rates = [100.0 * one.failures / one.attempts for one in minutes]
     learned = [100.0 * one.baseline for one in minutes]
-    axes.bar(edges, rates, width=0.9, align="edge", color="#9DC6E0", label="rate")
-    axes.step(edges, learned, where="post", color=OURS, lw=1.8, label="baseline")
-    top = 1.35 * max(rates, default=1.0)
+    axes.bar(
+        edges, rates, width=0.9, align="edge", color="#9DC6E0", label="rate of a minute"
+    )
+    axes.step(
+        [*edges, edges[-1] + 1.0],
+        [*learned, learned[-1]],
+        where="post",
+        color=OURS,
+        lw=1.8,
+        label="baseline, as learned",
+    )
+    top = 1.35 * max(rates)
     axes.axvspan(0.0, shown.ended / MINUTE, ymax=0.03, color=OTHER, label="truly bad")
     marks = {
         "detected": shown.detected,
@@ -53,10 +63,10 @@ def _draw_rates(axes: Any, shown: IncidentFigure) -> None:
             x = seconds / MINUTE
             axes.axvline(x, color=MARK, lw=1.1, ls="--")
             text = f"{name} {_clock(seconds)} "
-            height = top * (0.98 - 0.09 * (number % STAGGER))
+            height = top * (0.98 - 0.09 * number)
             axes.text(x + 0.2, height, text, fontsize=SMALL, va="top", bbox=PAPER)
     axes.set_ylim(0.0, top)
-    axes.set_xlim(min(edges, default=0.0), max(edges, default=0.0) + 1.0)
+    axes.set_xlim(edges[0], edges[-1] + 1.0)
     axes.set_ylabel("hard bounces, % of attempts", fontsize=NORMAL)
     axes.set_xlabel("minutes since the rate changed", fontsize=NORMAL)
     axes.legend(fontsize=SMALL, loc="upper left", framealpha=1.0)
@@ -97,7 +107,9 @@ def _draw_evidence(axes: Any, shown: IncidentFigure) -> None:
     axes.set_xlim(-ZOOM_BEFORE, until)
     axes.set_xlabel("seconds since the rate changed", fontsize=NORMAL)
     axes.set_ylabel("evidence, nats", fontsize=NORMAL)
-    plain(axes, "Its first seconds: the learned rule's evidence (taken back when told)")
+    plain(
+        axes, "Its first seconds: evidence of the learned rule, spent by the incident"
+    )
 
 
 def _clock(seconds: float) -> str:
@@ -111,12 +123,9 @@ def _clock(seconds: float) -> str:
 
 
 def draw_unseen(canvas: Canvas, shown: UnseenFigure) -> Any:
-    """Lifts by event rate: what is found within an hour, and what nobody can find."""
+    """Lifts by event rate: what is found in time, and what nobody can find."""
     figure = canvas.figure(5.6)
     axes = figure.subplots()
-    slowest = min((one.a_second for one in shown.tested), default=0.01) / 2.0
-    fastest = max((one.a_second for one in shown.tested), default=100.0) * 2.0
-    lifts = [one.lift for one in shown.tested]
     rates = [one.a_second for one in shown.floor]
     floor = [one.lift for one in shown.floor]
     axes.fill_between(rates, 1.0, floor, color="0.9", lw=0)
@@ -128,9 +137,20 @@ def draw_unseen(canvas: Canvas, shown: UnseenFigure) -> Any:
         ls="--",
         label=f"margin: up to {100 * shown.margin:.0f} % is no news to bouncemon",
     )
+    _draw_circles(axes, shown)
+    _scale(axes, shown)
+    axes.set_xlabel("events of the key (attempts with an outcome)", fontsize=NORMAL)
+    axes.set_ylabel(f"lift of a rate of {100 * shown.normal:g} %", fontsize=NORMAL)
+    axes.legend(fontsize=SMALL, loc="upper right", framealpha=1.0)
+    minutes = f"{shown.seconds / MINUTE:g} minutes"
+    plain(axes, f"Found within {minutes}, % of the keys (in the circles)")
+    return figure
+
+
+def _draw_circles(axes: Any, shown: UnseenFigure) -> None:
     axes.scatter(
         [one.a_second for one in shown.tested],
-        lifts,
+        [one.lift for one in shown.tested],
         c=[100.0 * one.found for one in shown.tested],
         cmap="Blues",
         vmin=0.0,
@@ -146,24 +166,22 @@ def draw_unseen(canvas: Canvas, shown: UnseenFigure) -> Any:
             ha="center",
             va="center",
             fontsize=SMALL,
-            color="white" if one.found > 0.6 else MARK,
+            color="white" if one.found > DARK else MARK,
             zorder=4,
         )
+
+
+def _scale(axes: Any, shown: UnseenFigure) -> None:
+    """Logarithmic axes with ticks at what was tested."""
+    rates = sorted({one.a_second for one in shown.tested})
+    lifts = sorted({one.lift for one in shown.tested})
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(slowest, fastest)
-    axes.set_ylim(1.08, 1.35 * max(lifts, default=20.0))
-    steps = sorted(set(lifts))
-    axes.set_yticks(steps, [f"x{lift:g}" for lift in steps])
-    sent = sorted({one.a_second for one in shown.tested})
-    axes.set_xticks(sent, [_rate(a_second) for a_second in sent])
+    axes.set_xlim(rates[0] / 2.0, rates[-1] * 2.0)
+    axes.set_ylim(LEAST_LIFT, 1.35 * lifts[-1])
+    axes.set_yticks(lifts, [f"x{lift:g}" for lift in lifts])
+    axes.set_xticks(rates, [_rate(a_second) for a_second in rates])
     axes.minorticks_off()
-    axes.set_xlabel("events of the key (attempts with an outcome)", fontsize=NORMAL)
-    axes.set_ylabel(f"lift of a rate of {100 * shown.normal:g} %", fontsize=NORMAL)
-    axes.legend(fontsize=SMALL, loc="upper right", framealpha=1.0)
-    minutes = f"{shown.seconds / MINUTE:g} minutes"
-    plain(axes, f"Found within {minutes}, % of the keys (in the circles)")
-    return figure
 
 
 def _rate(a_second: float) -> str:

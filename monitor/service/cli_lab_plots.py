@@ -36,12 +36,13 @@ LEAST_COMPANY = 50
 
 
 class Wanted(StrEnum):
-    """The figures; each is a file of that name."""
+    """What can be made: figures, each a file of that name, and the page of tables."""
 
     FALSE_ALARMS = "false-alarms"
     DELAYS = "delays"
     INCIDENT = "incident"
     UNSEEN = "unseen"
+    TABLES = "tables"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ FromOption = Annotated[
     ),
 ]
 OnlyOption = Annotated[
-    list[Wanted] | None, typer.Option("--only", help="Draw only this; repeat it.")
+    list[Wanted] | None, typer.Option("--only", help="Make only this; repeat it.")
 ]
 KeysOption = Annotated[int, typer.Option(min=2, help="Keys each, where run anew.")]
 QuickOption = Annotated[
@@ -111,10 +112,10 @@ def plots(
     artist = Artist(Canvas(out), QUICK if quick else PlotSize.of(keys), seed)
     for path in measured or ():
         artist.take(path)
-    drawn = [artist.draw(wanted) for wanted in Wanted if not only or wanted in only]
-    if artist.reports:
-        page = out / PAGE
-        page.write_text(measured_page(artist.reports.values()), encoding="utf-8")
+    chosen = [wanted for wanted in Wanted if not only or wanted in only]
+    drawn = [artist.draw(wanted) for wanted in chosen if wanted is not Wanted.TABLES]
+    if Wanted.TABLES in chosen and artist.reports:
+        artist.write_tables(out / PAGE)
     if as_json:
         typer.echo(msgspec.json.encode({one.file: one.data for one in drawn}))
         return
@@ -158,7 +159,7 @@ class Artist:
         self._given.add(report.name)
 
     def draw(self, wanted: Wanted) -> Drawn:
-        """Draw one figure, and write it.
+        """Draw one figure, and write it; the tables are none.
 
         Raises:
             ConfigError: a report lacks what is needed, or the file cannot be written.
@@ -172,6 +173,17 @@ class Artist:
         figure, caption, data = draw()
         path = self._canvas.write(figure, wanted.value, caption)
         return Drawn(str(path), caption, data)
+
+    def write_tables(self, path: Path) -> None:
+        """Write the tables of all reports, given or run.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        try:
+            path.write_text(measured_page(self.reports.values()), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"--out {path}: {error}") from None
 
     def _report(self, name: str, run: Callable[[Tell], Report]) -> tuple[Report, str]:
         """The report that was given, or of a run that is made now."""
@@ -187,7 +199,8 @@ class Artist:
             lambda tell: false_alarm_report(self._size.alarms, self._seed, tell=tell),
         )
         data = alarm_figure(report)
-        caption = f"{source}, {data.key_days:g} key-days a regime without any spike"
+        fleets = "all regimes in one fleet" if data.together else "a fleet each"
+        caption = f"{source}, {data.key_days:g} key-days a regime, {fleets}"
         return draw_alarms(self._canvas, data), caption, data
 
     def _delays(self) -> tuple[Any, str, Any]:
@@ -202,8 +215,9 @@ class Artist:
     def _incident(self) -> tuple[Any, str, Any]:
         data = incident_figure(self._size.incident, self._seed)
         caption = (
-            f"lab plots, seed {data.seed}; the worker's observer, fed with counts; "
-            f"{self._size.incident.keys} campaigns, of which this one goes bad"
+            f"lab plots, seed {data.seed}; the worker's observer, fed with counts of "
+            f"{self._size.incident.keys} campaigns; knob: one false alarm per 1000 "
+            "key-days"
         )
         return draw_incident(self._canvas, data), caption, data
 

@@ -25,7 +25,8 @@ DELAYS = DelaySize(keys=3, company=5, history=900.0, quiet=QUIET, only="50/s ste
 def alarms(*rows: tuple[Value, ...]) -> Report:
     headings = ("regime", "bouncemon", "5 % over 5 min", "z-score")
     table = Table("False alarms per 1000 key-days", headings, rows)
-    return Report.of("false-alarms", (3, {"keys": 500, "scored": 43_200}), [table], [])
+    sizes = {"keys": 500.0, "scored": 43_200.0, "together": 0.0}
+    return Report.of("false-alarms", (3, sizes), [table], [])
 
 
 def delays(others: float, spread: bool = True) -> Report:
@@ -119,7 +120,9 @@ def test_a_report_without_spread_has_no_band() -> None:
 def test_what_the_lab_reports_can_be_drawn() -> None:
     """The words that figures look for are those that the reports say."""
     quiet = report_of(false_alarm_report(QUIET, 3).as_json())
-    bars = alarm_figure(quiet).bars
+    figure = alarm_figure(quiet)
+    bars = figure.bars
+    assert figure.together
     assert [bar.regime for bar in bars] == [row[0] for row in quiet.tables[0].rows]
     assert len(bars) == 14
     said = report_of(delay_report(DELAYS, 3).as_json())
