@@ -19,7 +19,7 @@ from monitor.service.cli_lab_canvas import (
 ZOOM_BEFORE, ZOOM_AFTER = 30.0, 15.0
 
 #: The lift at which the axis begins, and the share from which a circle is dark.
-LEAST_LIFT, DARK = 1.08, 0.6
+LEAST_LIFT, DARK = 1.1, 0.6
 
 #: Behind text that lines run through.
 PAPER = {"fc": "white", "ec": "none", "pad": 1.0}
@@ -141,7 +141,7 @@ def draw_unseen(canvas: Canvas, shown: UnseenFigure) -> Any:
     _scale(axes, shown)
     axes.set_xlabel("events of the key (attempts with an outcome)", fontsize=NORMAL)
     axes.set_ylabel(f"lift of a rate of {100 * shown.normal:g} %", fontsize=NORMAL)
-    axes.legend(fontsize=SMALL, loc="upper right", framealpha=1.0)
+    figure.legend(fontsize=SMALL, loc="outside upper center", ncols=2, frameon=False)
     minutes = f"{shown.seconds / MINUTE:g} minutes"
     plain(axes, f"Found within {minutes}, % of the keys (in the circles)")
     return figure
@@ -155,7 +155,7 @@ def _draw_circles(axes: Any, shown: UnseenFigure) -> None:
         cmap="Blues",
         vmin=0.0,
         vmax=100.0,
-        s=620,
+        s=560,
         edgecolors=QUIET,
         zorder=3,
     )

@@ -75,7 +75,9 @@ QUICK = PlotSize(
     IncidentSize(
         keys=5, a_second=50.0, lasts=60.0, history=1_200.0, before=60.0, after=120.0
     ),
-    UnseenSize(keys=1, history=600.0, seconds=60.0, rates=(2.0,), lifts=(20.0,)),
+    UnseenSize(
+        keys=1, company=5, history=900.0, seconds=300.0, rates=(5.0,), lifts=(20.0,)
+    ),
 )
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the files.")]

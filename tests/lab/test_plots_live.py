@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from monitor.lab import unseen
 from monitor.lab.one_incident import IncidentFigure, IncidentSize, incident_figure
 from monitor.lab.optimum import optimum
 from monitor.lab.regimes import DAY, MEAN_RATE
@@ -84,12 +85,16 @@ def test_on_the_floor_the_optimum_takes_all_the_time(lift: float) -> None:
     assert best.delay / a_second == pytest.approx(900.0, rel=0.01)
 
 
-def test_gross_lifts_are_found_in_time_and_none_is_not() -> None:
+def test_gross_lifts_are_found_in_time_and_none_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unseen, "FLOOR_LIFTS", (2.0, 5.0, 20.0))
     size = UnseenSize(
         keys=2,
-        history=900.0,
-        seconds=60.0,
-        apart=5.0,
+        company=20,
+        history=1_200.0,
+        seconds=300.0,
+        apart=30.0,
         rates=(20.0,),
         lifts=(1.05, 20.0),
     )
@@ -97,7 +102,7 @@ def test_gross_lifts_are_found_in_time_and_none_is_not() -> None:
     small, gross = figure.tested
     assert (small.a_second, small.lift, small.found, small.keys) == (20.0, 1.05, 0.0, 2)
     assert (gross.a_second, gross.lift, gross.found, gross.keys) == (20.0, 20.0, 1.0, 2)
-    assert (figure.keys, figure.seconds, figure.normal) == (2, 60.0, MEAN_RATE)
+    assert (figure.keys, figure.seconds, figure.normal) == (2, 300.0, MEAN_RATE)
     rates = [floor.a_second for floor in figure.floor]
     assert rates == sorted(rates, reverse=True)
     assert len(set(rates)) == len(rates)
