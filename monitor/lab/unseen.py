@@ -48,7 +48,7 @@ class UnseenSize:
 
     Args:
         keys: keys of each event rate and lift.
-        company: healthy keys beside them: what half of a fleet does is no key's fault.
+        company: healthy keys beside them: where many are bad at once, fewer are told.
         apart: seconds between the changes of two keys.
         history: seconds of history, at least.
         seconds: what is found within so many is found in time.
