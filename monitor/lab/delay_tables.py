@@ -25,6 +25,16 @@ def own_table(outcomes: list[Outcome]) -> Table:
     return Table("Delays, seconds", _HEADINGS, rows)
 
 
+def spread_table(outcomes: list[Outcome]) -> Table:
+    """How the ratio to what is possible differs from key to key."""
+    rows: list[tuple[Value, ...]] = [
+        (one.scenario.name, *(one.ratio_at(part) for part in (0.1, 0.5, 0.9)))
+        for one in outcomes
+    ]
+    headings = ("scenario", "10 %", "50 %", "90 %")
+    return Table("Delay over optimum, parts of the keys", headings, tuple(rows))
+
+
 def _own_row(outcome: Outcome) -> tuple[Value, ...]:
     ours, oracle = outcome.delays[OURS], outcome.delays["oracle"]
     return (

@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from monitor.lab.delay_tables import bounds_of, other_tables, own_table
+from monitor.lab.delay_tables import bounds_of, other_tables, own_table, spread_table
 from monitor.lab.drive import Drive, Make, policy_for, product
 from monitor.lab.false_alarms import (
     A_THOUSAND,
@@ -163,6 +163,7 @@ def delay_report(
     bounds = [bound for outcome in outcomes for bound in bounds_of(outcome)]
     tables = [
         own_table(outcomes),
+        spread_table(outcomes),
         *other_tables("thresholds of the books", outcomes, "literal", dict(LITERAL)),
         *other_tables("as few false alarms", outcomes, "equal", equal),
     ]

@@ -99,6 +99,7 @@ def false_alarm_report(
         Bound("worst regime", float(columns[:, 0].max()), MOST_IN_A_REGIME),
     ]
     sizes = {"keys": size.keys, "history": size.history, "scored": size.scored}
+    sizes["together"] = float(size.together)
     return Report.of("false-alarms", (seed, sizes), [table], bounds)
 
 

@@ -1,10 +1,13 @@
 """Who was found, and how long it took."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from monitor.lab.false_alarms import STEP
+from monitor.lab.regimes import Span
 from monitor.lab.scenarios import Scenario
 
 Floats = npt.NDArray[np.float64]
@@ -53,11 +56,15 @@ class Outcome(NamedTuple):
     @property
     def ratio(self) -> float:
         """Median over keys of the product's delay over what is possible."""
+        return self.ratio_at(0.5)
+
+    def ratio_at(self, part: float) -> float:
+        """Delay over what is possible that ``part`` of the keys stay below."""
         mine = self.delays[OURS]
         parts = (mine.seconds / (self.floor + LOOK / 2))[~mine.early]
         if not len(parts):
             return float("nan")
-        return float(np.quantile(parts, 0.5, method="higher"))
+        return float(np.quantile(parts, part, method="higher"))
 
 
 class Stopwatch:
@@ -79,3 +86,11 @@ class Stopwatch:
     def delays(self) -> Delays:
         """What was noted."""
         return Delays(self.first - self._change, self.early)
+
+
+def looks(span: Span) -> Iterator[tuple[float, float]]:
+    """Ends and lengths of looks: by slot in the history, then by second."""
+    for number in range(int(span.history / STEP)):
+        yield (number + 1) * STEP, STEP
+    for number in range(int(span.scored / LOOK)):
+        yield span.history + (number + 1) * LOOK, LOOK

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from monitor.errors import MonitorError
-from monitor.events import CountDelta, Incident
+from monitor.events import CountDelta, Incident, Scope
 from monitor.observe.book import Batch, Book
 from monitor.observe.case import Writer
 from monitor.observe.channels import split
@@ -30,7 +30,7 @@ from monitor.observe.snapshot import (
     pack_all,
     unpack_all,
 )
-from monitor.observe.watch import Watch
+from monitor.observe.watch import Listener, Watch
 from monitor.observe.windows import FUTURE_SECONDS
 
 
@@ -118,6 +118,14 @@ class FleetObserver:
             False if there is no such incident, or it is about an absolute limit.
         """
         return self._watch.accept(incident_id, now)
+
+    def listen(self, listener: Listener) -> None:
+        """Have each look shown, and what each rule makes of it; for the lab."""
+        self._watch.listener = listener
+
+    def place_of(self, scope: Scope) -> int:
+        """Place of a scope among the keys of a look; -1 if it has none."""
+        return self._memory.catalog.place_of(scope)
 
     def rates(self, top: int) -> list[ScopeRate]:
         """Rates of the heaviest scopes of each kind, of those with an open incident,

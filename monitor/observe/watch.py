@@ -7,7 +7,7 @@ other keys, from the other channels, from what was about to be learned. What is 
 over the line after that is another cause's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +45,9 @@ CHANNELS_EACH = 2.0
 #: counts lie. Events may come a minute late; a few stragglers must not date a change.
 EARLY_PART = 0.1
 
+#: Is shown each look, and what each rule makes of it before anything is taken back.
+Listener = Callable[[Look, Mapping[str, Reading]], None]
+
 
 class Watch:
     """Detectors, threshold and inquiries of one fleet.
@@ -67,6 +70,7 @@ class Watch:
         self._retry: dict[tuple[str, Channel], float] = {}
         self._now = 0.0
         self.unexplained = 0
+        self.listener: Listener = lambda *_: None
 
     @property
     def threshold(self) -> float:
@@ -93,6 +97,8 @@ class Watch:
         look = self._look(sums, self._begins(fresh))
         self.rounds.look(look)
         readings = [detector.look(look) for detector in self._detectors]
+        names = (detector.name for detector in self._detectors)
+        self.listener(look, dict(zip(names, readings, strict=True)))
         warm = [reading.warm for reading in readings]
         self._memory.warm[sums.keys] = np.logical_or.reduce(warm)
         settled = np.zeros_like(self._memory.warm)

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "classify": "cli_classify:classify",
         "rules": "cli_rules:rules_app",
         "backtest": "cli_backtest:backtest",
-        "lab": "cli_lab:lab_app",
+        "lab": "cli_lab_plots:lab_app",
         "demo": "cli_demo:demo",
     }
 )

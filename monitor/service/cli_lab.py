@@ -60,7 +60,7 @@ def false_alarms(
     size = QUICK_ALARMS
     if not quick:
         size = FalseAlarmSize(keys=keys, scored=hours * HOUR, together=together)
-    with _telling("false alarms") as tell:
+    with telling("false alarms") as tell:
         report = false_alarm_report(size, seed, tell=tell)
     _finish(report, as_json)
 
@@ -75,7 +75,7 @@ def delays(
 ) -> None:
     """Measure how long spikes take to be found. Exit status 1 if too long."""
     size = QUICK_DELAYS if quick else DelaySize(keys=keys, only=only)
-    with _telling("delays") as tell:
+    with telling("delays") as tell:
         report = delay_report(size, seed, tell=tell)
     _finish(report, as_json)
 
@@ -93,7 +93,7 @@ def blame(
 
 
 @contextmanager
-def _telling(name: str) -> Iterator[Tell]:
+def telling(name: str) -> Iterator[Tell]:
     """A progress bar on a terminal; elsewhere a line for each piece of work."""
     console = Console(stderr=True)
     said = [""]
