@@ -66,6 +66,7 @@ class OwnerReport:
         observer.set_scopes(mind.fleet, [ScopeRow(mind.fleet, *rate) for rate in rates])
         observer.keys.labels(mind.fleet).set(stats.keys)
         observer.leaves.set(stats.leaves)
+        observer.rhythms_refused.labels(mind.fleet).set(stats.rhythms_refused)
         observer.threshold.labels(mind.fleet).set(stats.threshold)
         observer.false_pages.labels(mind.fleet).set(stats.expected_false_pages)
         grown = self._growth.of

@@ -66,6 +66,12 @@ class ObserverMetrics:
         self.evicted_keys = book.counter(
             "bouncemon_evicted_keys_total", "Idle scopes forgotten to keep the bound."
         )
+        self.rhythms_refused = book.gauge(
+            "bouncemon_rhythms_refused",
+            "Scopes and channels with failures enough for a rhythm of their own, "
+            "but no place for it.",
+            fleet=None,
+        )
         self.stale_slots = book.counter(
             "bouncemon_stale_slots_total",
             "Slots that came after their window had closed; not used for detection.",
