@@ -49,6 +49,11 @@ _WEAK = (
 )
 # Behind this stands what the *sender's* host said when the receiver asked it.
 _NO_FURTHER = " sender address rejected "
+# What an MTA names behind "in reply to"; a receiver's own text may name a header there.
+_ANSWERED = (
+    *("initial", "banner", "ehlo", "helo", "lhlo", "starttls", "auth"),
+    *("mail", "rcpt", "data", "end", "bdat"),
+)
 # What follows a reply and is not of it, or only points to a page; a 503 that stands
 # behind another reply is only what came of it.
 _CLOSERS = (
@@ -56,7 +61,7 @@ _CLOSERS = (
     " 503 5.5.2 ",
     " 503 5.0.0 ",
     " 503 bad sequence ",
-    " in reply to ",
+    *(f" in reply to {word} " for word in _ANSWERED),
     " giving up on ",
     " delivery attempts ",
     " for more information ",
@@ -98,10 +103,13 @@ _STEPS = (
 )
 _ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))
 # A reply head: a code, maybe with its enhanced status; or a status alone.
+# Numbers of sections look like statuses.
+_NO_SECTION = r"(?<!rfc\d{4})(?<!rfc \d{4})(?<! section)"
 _HEAD = re.compile(
-    r" (?:([245]\d\d)(?: ([245]\.\d{1,3}\.\d{1,3}))?|([245]\.\d{1,3}\.\d{1,3}))(?= )"
+    rf"{_NO_SECTION} (?:([245]\d\d)(?: ([245]\.\d{{1,3}}\.\d{{1,3}}))?"
+    r"|([245]\.\d{1,3}\.\d{1,3}))(?= )"
 )
-_STATUS = re.compile(r" ([245]\.\d{1,3}\.\d{1,3})(?= )")
+_STATUS = re.compile(rf"{_NO_SECTION} ([245]\.\d{{1,3}}\.\d{{1,3}})(?= )")
 # In so many replies that they tell no phrase.
 _COMMON = frozenset(
     {"address", "in", "last", "mail", "mailbox", "message", "to", "was"}

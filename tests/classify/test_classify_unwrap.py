@@ -115,3 +115,18 @@ def test_texts_that_are_not_searched_hold_no_phrase(
     assert [unwrap(words) for words in known] == found
     assert sum(reply.wrapped for reply in found) > 1_000
     assert len({reply.command for reply in found}) == 1 + len(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "words", [" see rfc2821 4.1.3 ", " see rfc 2821 4.1.3 ", " see section 4.1.3 "]
+)
+def test_a_section_of_a_document_is_no_status(words: str) -> None:
+    assert unwrap(f" 550 address literal{words}", 550).status == ""
+
+
+def test_a_header_that_is_named_ends_no_reply() -> None:
+    text = " 550 invalid address in reply to header "
+    assert unwrap(text, 550).text == text
+    assert unwrap(" 550 refused in reply to end of data command ").text == (
+        " 550 refused "
+    )
