@@ -122,6 +122,7 @@ def _step_observer(metrics: Metrics, now: float) -> None:
     observer.keys.labels(FLEET).set(41)
     observer.threshold.labels(FLEET).set(14.2)
     observer.false_pages.labels(FLEET).set(0.6)
+    observer.rhythms_refused.labels(FLEET).set(0)
     observer.snapshots.inc()
     observer.count_opened(_incident(*CAUSES[0], now))
 
