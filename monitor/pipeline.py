@@ -18,6 +18,7 @@ from monitor.counting import (
     Evidence,
     Refusal,
     TallyMerger,
+    cells_of,
     columns_of,
 )
 from monitor.errors import InvalidEvent, MonitorError
@@ -46,7 +47,6 @@ DOUBT_SECONDS = 600.0
 #: Nine events in ten are these; looked up once.
 _DELIVERED = Outcome.DELIVERED
 _BOUNCED, _DEFERRED = Outcome.BOUNCED, Outcome.DEFERRED
-_DELIVERED_COLUMNS = columns_of(_DELIVERED, None)
 
 _SOURCE_OUTCOME = attrgetter("source", "outcome")
 _KIND = attrgetter("bounce_class", "reason")
@@ -116,28 +116,16 @@ class Ingest:
         """Read records; never raises, whatever the bytes."""
         at, events, refused = self._decode(records)
         providers = self._providers.match_all(events)
-        columns, evidence, excluded = self._judge(events, providers)
+        columns, evidence = self._judge(events, providers)
         batch = CountBatch(
             offsets=records.offsets,
             times=records.times,
             at=at,
             event_ids=[event.event_id for event in events],
             event_times=[event.event_time for event in events],
-            keys=[
-                (
-                    provider,
-                    event.source_ip,
-                    event.campaign,
-                    event.tenant,
-                    event.segment,
-                    adds_to,
-                )
-                for event, provider, adds_to in zip(
-                    events, providers, columns, strict=True
-                )
-            ],
+            cells=cells_of(events, providers),
+            columns=columns,
             evidence=evidence,
-            excluded=excluded,
             invalid=[records.offsets[place] for place, bad in refused for _ in bad],
         )
         return Ingested(batch, refused)
@@ -166,9 +154,9 @@ class Ingest:
 
     def _judge(
         self, events: Sequence[DeliveryEvent], providers: Sequence[str]
-    ) -> tuple[list[tuple[int, ...]], dict[int, Evidence], set[int]]:
-        """What each event adds to; why some failed; which count nowhere (by place)."""
-        columns = [_DELIVERED_COLUMNS] * len(events)
+    ) -> tuple[dict[int, tuple[int, ...]], dict[int, Evidence]]:
+        """What those add to that are no deliveries; why some failed (by place)."""
+        columns: dict[int, tuple[int, ...]] = {}
         failed: list[int] = []
         # By identity: this is the hot path, and enums compare slowly.
         others = [
@@ -195,7 +183,7 @@ class Ingest:
                 verdict.reason, event.diagnostic, verdict.template
             )
         self._note(events, others, verdicts)
-        return columns, evidence, {place for place in others if not columns[place]}
+        return columns, evidence
 
     def _note(
         self,

@@ -13,14 +13,16 @@ from monitor.counting import (
     CountingPolicy,
     InputPartition,
     PartitionCounter,
+    SlotMaker,
     TallyMerger,
 )
+from monitor.counting.cell_table import SEPARATOR
 from monitor.errors import InvalidReason
 from monitor.events import COLUMNS, Cell, CountDelta, Outcome, Reason
 from monitor.pipeline import Ingest, Records
 from monitor.providers import ProviderMatcher
 from monitor.sources import SOURCES, open_source
-from tests.counting.one_record import Countable
+from tests.counting.one_record import DELIVERED, Countable
 
 NOON = 1_795_348_800.0
 
@@ -54,13 +56,16 @@ def read(ingest: Ingest, value: bytes | None) -> tuple[list[Countable], list[Any
     batch, refused = ingest(Records([0], [NOON], [value]))
     assert batch.offsets == [0]
     assert [*batch.at] == [0] * len(batch.event_ids)
-    assert {*batch.excluded} == {
-        place for place, key in enumerate(batch.keys) if not key[5]
-    }
     countables = [
-        Countable(name, time, Cell(*key[:5]), key[5], batch.evidence.get(place))
-        for place, (name, time, key) in enumerate(
-            zip(batch.event_ids, batch.event_times, batch.keys, strict=True)
+        Countable(
+            name,
+            time,
+            Cell(*cell.split(SEPARATOR)),
+            batch.columns.get(place, DELIVERED),
+            batch.evidence.get(place),
+        )
+        for place, (name, time, cell) in enumerate(
+            zip(batch.event_ids, batch.event_times, batch.cells, strict=True)
         )
     ]
     invalid = [problem for _, problems in refused for problem in problems]
@@ -257,7 +262,7 @@ def test_every_record_is_accounted_for_in_the_end(values: list[bytes]) -> None:
     policy, ingest = CountingPolicy(), make()
     source = InputPartition("default", "delivery.events", 0)
     counter = PartitionCounter(
-        policy, source, position=0, from_log_start=True, scrub=scrub
+        policy, source, position=0, from_log_start=True, slots=SlotMaker(scrub)
     )
     offsets = range(len(values))
     times = [NOON + offset for offset in offsets]
@@ -283,7 +288,9 @@ def test_a_batch_comes_to_what_its_records_come_to(values: list[bytes]) -> None:
     offsets = [*range(len(values))]
     batch, refused = together(Records(offsets, [NOON] * len(values), values))
     ones = [alone(Records([at], [NOON], [value])) for at, value in enumerate(values)]
-    assert [*batch.keys] == [key for one in ones for key in one.batch.keys]
+    assert [*batch.cells] == [cell for one in ones for cell in one.batch.cells]
+    others = [one.batch.columns[at] for one in ones for at in sorted(one.batch.columns)]
+    assert [batch.columns[place] for place in sorted(batch.columns)] == others
     assert [*batch.at] == [at for one in ones for at in one.batch.at]
     assert [*batch.event_ids] == [name for one in ones for name in one.batch.event_ids]
     assert [place for place, _ in refused] == [

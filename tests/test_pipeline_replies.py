@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.classify import Classifier, scrub
-from monitor.counting import CountingPolicy, InputPartition, PartitionCounter
+from monitor.counting import CountingPolicy, InputPartition, PartitionCounter, SlotMaker
 from monitor.events import Incident, IncidentKind, IncidentState, Severity
 from monitor.pipeline import FleetMind, FleetPolicy, Ingest, Records
 from monitor.providers import ProviderMatcher
@@ -32,7 +32,11 @@ class River:
         )
         source = InputPartition("default", "delivery.events", 0)
         self._counter = PartitionCounter(
-            CountingPolicy(), source, position=0, from_log_start=True, scrub=scrub
+            CountingPolicy(),
+            source,
+            position=0,
+            from_log_start=True,
+            slots=SlotMaker(scrub),
         )
         self._mind = FleetMind("default", FleetPolicy(), epoch=1)
         self._offset = 0

@@ -9,7 +9,13 @@ import msgspec
 from monitor.backtest.journal import Found
 from monitor.backtest.log_clock import LogClock, Placed
 from monitor.backtest.mind import FLEET, Mind, Summary
-from monitor.counting import CountBatch, Evidence, InputPartition, PartitionCounter
+from monitor.counting import (
+    CountBatch,
+    Evidence,
+    InputPartition,
+    PartitionCounter,
+    SlotMaker,
+)
 from monitor.errors import InvalidEvent, InvalidReason
 from monitor.events import Cell, LedgerTally, Tally
 from monitor.pipeline import Ingested, Records
@@ -152,28 +158,28 @@ class _Waiting:
     def batch(self) -> CountBatch:
         event_ids: list[str] = []
         event_times: list[float] = []
-        keys: list[tuple[str, str, str, str, str, tuple[int, ...]]] = []
+        cells: list[str] = []
+        columns: dict[int, tuple[int, ...]] = {}
         evidence: dict[int, Evidence] = {}
-        excluded: set[int] = set()
         for batch, low, high in self._runs:
-            shift = len(keys) - low
+            shift = len(cells) - low
             event_ids += batch.event_ids[low:high]
             event_times += batch.event_times[low:high]
-            keys += batch.keys[low:high]
+            cells += batch.cells[low:high]
             for place in range(low, high):
+                if place in batch.columns:
+                    columns[place + shift] = batch.columns[place]
                 if place in batch.evidence:
                     evidence[place + shift] = batch.evidence[place]
-                elif place in batch.excluded:
-                    excluded.add(place + shift)
         return CountBatch(
             offsets=self.offsets,
             times=self._times,
             at=self.offsets if self._at == self.offsets else self._at,
             event_ids=event_ids,
             event_times=event_times,
-            keys=keys,
+            cells=cells,
+            columns=columns,
             evidence=evidence,
-            excluded=excluded,
             invalid=self._invalid,
         )
 
@@ -198,7 +204,7 @@ class EventReplay:
             InputPartition(FLEET, "recording", 0),
             position=0,
             from_log_start=True,
-            scrub=scrub,
+            slots=SlotMaker(scrub),
         )
         self._span: int | None = None
         self._ends = float("-inf")

@@ -4,23 +4,26 @@ Ten lists cost a tenth of an object an event. Everything in a batch is in log or
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from monitor.counting.key_table import Key
-from monitor.counting.slot import Evidence
+from monitor.counting.slot import Columns, Evidence
 
-_NOTHING: Mapping[int, Evidence] = {}
+Value = TypeVar("Value")
+
+_NO_COLUMNS: Columns = {}
+_NO_EVIDENCE: Mapping[int, Evidence] = {}
 
 
 class CountBatch(NamedTuple):
     """Records, and the events that were in them.
 
     ``offsets`` and ``times`` (Kafka's, epoch seconds) are one a record. ``at`` (offset
-    of the record), ``event_ids``, ``event_times`` and ``keys`` are one an event, and
-    ``at`` is the very list ``offsets`` when every record has one. ``evidence`` and
-    ``excluded`` go by an event's place in those; ``invalid`` has the offset of each
-    part of a record that was no event.
+    of the record), ``event_ids``, ``event_times`` and ``cells`` (see ``cell_text``) are
+    one an event, and ``at`` is the very list ``offsets`` when every record has one.
+    ``columns`` and ``evidence`` go by an event's place in those: what it adds to if it
+    is no delivery (to none: it is *excluded*), and why it failed. ``invalid`` has the
+    offset of each part of a record that was no event.
     """
 
     offsets: Sequence[int]
@@ -28,9 +31,9 @@ class CountBatch(NamedTuple):
     at: Sequence[int]
     event_ids: Sequence[str]
     event_times: Sequence[float]
-    keys: Sequence[Key]
-    evidence: Mapping[int, Evidence] = _NOTHING
-    excluded: Collection[int] = ()
+    cells: Sequence[str]
+    columns: Columns = _NO_COLUMNS
+    evidence: Mapping[int, Evidence] = _NO_EVIDENCE
     invalid: Sequence[int] = ()
 
     @property
@@ -53,12 +56,15 @@ class CountBatch(NamedTuple):
             offsets if self.at is self.offsets else self.at[low:high],
             self.event_ids[low:high],
             self.event_times[low:high],
-            self.keys[low:high],
-            {
-                place - low: evidence
-                for place, evidence in self.evidence.items()
-                if low <= place < high
-            },
-            {place - low for place in self.excluded if low <= place < high},
+            self.cells[low:high],
+            _part(self.columns, low, high),
+            _part(self.evidence, low, high),
             [offset for offset in self.invalid if first <= offset < last],
         )
+
+
+def _part(by_place: Mapping[int, Value], low: int, high: int) -> dict[int, Value]:
+    """What goes by places from ``low`` to before ``high``, by the places from there."""
+    return {
+        place - low: value for place, value in by_place.items() if low <= place < high
+    }

@@ -26,18 +26,15 @@ before it wrote those.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from monitor.counting.batch import CountBatch
-from monitor.counting.key_table import KeyTable
-from monitor.counting.policy import (
-    MAX_KEYS_PER_TABLE,
-    MAX_OPEN_SLOTS,
-    CountingPolicy,
-)
-from monitor.counting.slot import OpenSlot, Scrubber
+from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
+from monitor.counting.slot import OpenSlot, SlotMaker
 from monitor.events import Ledger, LedgerTally, Prefix, Tally
+
+Value = TypeVar("Value")
 
 #: Slots this far behind the newest are mostly read, so their ids are packed.
 SETTLE_AFTER_SLOTS = 3
@@ -103,7 +100,7 @@ class PartitionCounter:
         position: the first offset that will be given.
         from_log_start: nothing before ``position`` was ever counted, so every slot
             is a whole one.
-        scrub: takes everything personal out of the replies kept as samples.
+        slots: opens slots; may be shared with other counters.
     """
 
     def __init__(
@@ -113,10 +110,10 @@ class PartitionCounter:
         *,
         position: int,
         from_log_start: bool,
-        scrub: Scrubber,
+        slots: SlotMaker,
     ) -> None:
         self.policy = policy
-        self._scrub = scrub
+        self._maker = slots
         self.source = source
         self.position = position
         self.log_time = float("-inf")
@@ -124,7 +121,6 @@ class PartitionCounter:
         self.id_overflow = 0
         self._whole_from = LONG_AGO if from_log_start else None
         self._ledger_from = LONG_AGO
-        self._table = KeyTable()
         self._slots: dict[int, OpenSlot] = {}
         self._ledgers: dict[int, _LedgerSlot] = {}
         self._dirty: set[int] = set()
@@ -288,16 +284,11 @@ class PartitionCounter:
             return ()
         slot = self._slots.get(index)
         if slot is None:
-            if len(self._table) > MAX_KEYS_PER_TABLE:
-                self._table = KeyTable()
-            slot = OpenSlot(batch.at[wanted[0]], self._scrub, self._table)
-            self._slots[index] = slot
+            slot = self._slots[index] = self._maker.open(batch.at[wanted[0]])
         fresh = self._fresh(slot, batch, wanted)
         ledger["duplicates"] += len(wanted) - len(fresh)
-        kept: Sequence[int] = fresh
-        if batch.excluded:
-            kept = [place for place in fresh if place not in batch.excluded]
-            ledger["excluded"] += len(fresh) - len(kept)
+        kept = _counted(batch, fresh)
+        ledger["excluded"] += len(fresh) - len(kept)
         if kept:
             ledger["counted"] += len(kept)
             ledger["folded"] += _enter(slot, batch, kept)
@@ -364,14 +355,27 @@ class PartitionCounter:
         return best
 
 
+def _counted(batch: CountBatch, places: Sequence[int]) -> Sequence[int]:
+    """Those events that count somewhere."""
+    excluded = {place for place, columns in batch.columns.items() if not columns}
+    if not excluded:
+        return places
+    return [place for place in places if place not in excluded]
+
+
 def _enter(slot: OpenSlot, batch: CountBatch, kept: Sequence[int]) -> int:
     """Count events in their slot's cells; returns how many were folded."""
     slot.to = batch.at[kept[-1]] + 1
-    if len(kept) == len(batch.at):
-        for place, evidence in batch.evidence.items():
-            slot.note(batch.keys[place], evidence)
-        return slot.count(batch.keys)
-    for place in kept:
-        if place in batch.evidence:
-            slot.note(batch.keys[place], batch.evidence[place])
-    return slot.count([batch.keys[place] for place in kept])
+    cells, columns, evidence = batch.cells, batch.columns, batch.evidence
+    if len(kept) < len(cells):
+        among = {place: number for number, place in enumerate(kept)}
+        columns, evidence = _among(columns, among), _among(evidence, among)
+        cells = [cells[place] for place in kept]
+    for place, why in evidence.items():
+        slot.note(cells[place], why)
+    return slot.count(cells, columns)
+
+
+def _among(by_place: Mapping[int, Value], among: Mapping[int, int]) -> dict[int, Value]:
+    """What goes by some of the places, by their new ones."""
+    return {among[place]: value for place, value in by_place.items() if place in among}

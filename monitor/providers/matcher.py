@@ -103,7 +103,8 @@ class ProviderMatcher:
         """The groups of several mails, in order."""
         by_host, by_domain = self._by_host, self._by_domain
         return [
-            by_host[event.mx_host] or by_domain[event.recipient_domain]
+            (event.mx_host and by_host[event.mx_host])
+            or by_domain[event.recipient_domain]
             for event in events
         ]
 

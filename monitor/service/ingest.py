@@ -18,7 +18,13 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from monitor.classify import scrub
-from monitor.counting import CountingPolicy, Flush, InputPartition, PartitionCounter
+from monitor.counting import (
+    CountingPolicy,
+    Flush,
+    InputPartition,
+    PartitionCounter,
+    SlotMaker,
+)
 from monitor.errors import BrokerError
 from monitor.events import LedgerTally, Tally
 from monitor.pipeline import Ingest, Records
@@ -70,6 +76,7 @@ class IngestService:
         self._policy = policy
         self._inputs = inputs
         self._counts = counts
+        self._slots = SlotMaker(scrub)
         self._metrics = metrics
         self._committable: dict[TP, int] = {}
         self._holes: dict[TP, tuple[int, int]] = {}
@@ -106,7 +113,7 @@ class IngestService:
             InputPartition(self._inputs[tp.topic].fleet, tp.topic, tp.partition),
             position=position,
             from_log_start=from_log_start,
-            scrub=scrub,
+            slots=self._slots,
         )
         return self.counters[tp]
 

@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from monitor.counting import CountBatch, Evidence, PartitionCounter
-from monitor.events import Cell
+from monitor.counting import (
+    CountBatch,
+    Evidence,
+    PartitionCounter,
+    cell_text,
+    columns_of,
+)
+from monitor.events import Cell, Outcome
+
+#: What an event adds to that went well.
+DELIVERED = columns_of(Outcome.DELIVERED, None)
 
 
 class Countable(NamedTuple):
@@ -42,12 +51,16 @@ def one_record(
         [offset] * len(events),
         [event.event_id for event in events],
         [event.event_time for event in events],
-        [(*event.cell, event.columns) for event in events],
+        [cell_text(event.cell) for event in events],
+        {
+            place: event.columns
+            for place, event in enumerate(events)
+            if event.columns != DELIVERED
+        },
         {
             place: event.evidence
             for place, event in enumerate(events)
             if event.evidence is not None
         },
-        {place for place, event in enumerate(events) if not event.columns},
         [offset] * invalid,
     )

@@ -7,6 +7,7 @@ from monitor.counting import (
     Flush,
     InputPartition,
     PartitionCounter,
+    SlotMaker,
 )
 from monitor.counting import (
     counter as counter_module,
@@ -24,7 +25,7 @@ CELL = Cell("yahoo", "192.0.2.1", "spring", "acme", "")
 def make(position: int = 0, *, start: bool = True) -> PartitionCounter:
     source = InputPartition("default", "delivery.events", 3)
     return PartitionCounter(
-        POLICY, source, position=position, from_log_start=start, scrub=str
+        POLICY, source, position=position, from_log_start=start, slots=SlotMaker(str)
     )
 
 

@@ -9,6 +9,7 @@ from monitor.counting import (
     InputPartition,
     PartitionCounter,
     Refusal,
+    SlotMaker,
     TallyMerger,
 )
 from monitor.counting import merge as merge_module
@@ -180,7 +181,7 @@ def test_a_slot_keeps_its_details_until_a_ledger_shows_it_settled() -> None:
     """A flush of a quiet partition spans hours; it is merged one tally at a time."""
     source = InputPartition("default", "delivery.events", 0)
     counter = PartitionCounter(
-        POLICY, source, position=0, from_log_start=True, scrub=str
+        POLICY, source, position=0, from_log_start=True, slots=SlotMaker(str)
     )
     merger = TallyMerger(POLICY)
 

@@ -1,12 +1,15 @@
 """One open slot: rows, evidence, and what happens over the bounds."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.counting import slot as slot_module
-from monitor.counting.key_table import Key, KeyTable
+from monitor.counting.cell_table import CellTable, cell_text
 from monitor.counting.policy import OTHER
 from monitor.counting.slot import Evidence, OpenSlot
 from monitor.events import COLUMNS, Cell, Reason
@@ -19,8 +22,23 @@ def cell(number: int, provider: str = "yahoo") -> Cell:
     return Cell(provider, "192.0.2.1", f"c{number}", "acme", "")
 
 
-def key(one: Cell, columns: tuple[int, ...] = DELIVERED) -> Key:
-    return (*one, columns)
+#: An event: its cell, and what it adds to.
+Event: TypeAlias = tuple[Cell, tuple[int, ...]]
+
+
+def event(one: Cell, columns: tuple[int, ...] = DELIVERED) -> Event:
+    return one, columns
+
+
+def count(slot: OpenSlot, events: Sequence[Event]) -> int:
+    """Add events; returns how many were folded."""
+    cells = [cell_text(one) for one, _ in events]
+    others = {
+        place: columns
+        for place, (_, columns) in enumerate(events)
+        if columns != DELIVERED
+    }
+    return slot.count(cells, others)
 
 
 def rows(slot: OpenSlot) -> dict[Cell, list[int]]:
@@ -30,9 +48,9 @@ def rows(slot: OpenSlot) -> dict[Cell, list[int]]:
 
 
 def test_cells_come_in_order_of_appearance_with_their_columns_added_up() -> None:
-    slot = OpenSlot(7, str, KeyTable())
-    added = [key(cell(2)), key(cell(1), BOUNCED), *[key(cell(2), BOUNCED)] * 2]
-    assert slot.count(added[:3]) == slot.count(added[3:]) == 0
+    slot = OpenSlot(7, str, CellTable())
+    added = [event(cell(2)), event(cell(1), BOUNCED), *[event(cell(2), BOUNCED)] * 2]
+    assert count(slot, added[:3]) == count(slot, added[3:]) == 0
     assert list(rows(slot)) == [cell(2), cell(1)]
     assert rows(slot)[cell(2)] == [3, 1, 0, 0, 0, 0, 0, 0, 2]
     assert rows(slot)[cell(1)] == [1, 0, 0, 0, 0, 0, 0, 0, 1]
@@ -43,10 +61,10 @@ def test_cells_over_the_bound_are_folded_by_provider_however_they_come(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_CELLS_PER_SLOT", 2)
-    slot = OpenSlot(0, str, KeyTable())
-    keys = [key(cell(number)) for number in (1, 2, 3, 4, 1)]
-    keys.append(key(cell(1, "gmx")))
-    folded = sum(slot.count(keys[at : at + size]) for at in range(0, 6, size))
+    slot = OpenSlot(0, str, CellTable())
+    events = [event(cell(number)) for number in (1, 2, 3, 4, 1)]
+    events.append(event(cell(1, "gmx")))
+    folded = sum(count(slot, events[at : at + size]) for at in range(0, 6, size))
     assert folded == 3
     counted = {one: row[0] for one, row in rows(slot).items()}
     assert counted == {
@@ -61,8 +79,8 @@ def test_a_known_cell_takes_new_columns_when_the_slot_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_CELLS_PER_SLOT", 1)
-    slot = OpenSlot(0, str, KeyTable())
-    assert slot.count([key(cell(1)), key(cell(1), BOUNCED)]) == 0
+    slot = OpenSlot(0, str, CellTable())
+    assert count(slot, [event(cell(1)), event(cell(1), BOUNCED)]) == 0
     assert list(rows(slot)) == [cell(1)]
 
 
@@ -70,19 +88,19 @@ def test_names_over_the_bound_are_folded_so_that_a_tally_can_be_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_NAME_BYTES_PER_SLOT", 60)
-    slot = OpenSlot(0, str, KeyTable())
+    slot = OpenSlot(0, str, CellTable())
     long = Cell("yahoo", "", "é" * 20, "", "")  # 45 bytes
-    assert slot.count([key(long)]) == 0
-    assert slot.count([key(Cell("yahoo", "", "x" * 10, "", ""))]) == 0  # 60
-    assert slot.count([key(Cell("y", "", "", "", ""))] * 2) == 2
-    assert slot.count([key(long, BOUNCED)]) == 0
+    assert count(slot, [event(long)]) == 0
+    assert count(slot, [event(Cell("yahoo", "", "x" * 10, "", ""))]) == 0  # 60
+    assert count(slot, [event(Cell("y", "", "", "", ""))] * 2) == 2
+    assert count(slot, [event(long, BOUNCED)]) == 0
 
 
 def test_the_first_sample_of_a_reason_stays_and_is_scrubbed() -> None:
-    slot = OpenSlot(0, str.upper, KeyTable())
-    slot.note(key(cell(1), BOUNCED), Evidence(Reason.POLICY, "first"))
-    slot.note(key(cell(1), BOUNCED), Evidence(Reason.POLICY, "second"))
-    slot.note(key(cell(1), BOUNCED), Evidence(Reason.THROTTLED, "third"))
+    slot = OpenSlot(0, str.upper, CellTable())
+    slot.note(cell_text(cell(1)), Evidence(Reason.POLICY, "first"))
+    slot.note(cell_text(cell(1)), Evidence(Reason.POLICY, "second"))
+    slot.note(cell_text(cell(1)), Evidence(Reason.THROTTLED, "third"))
     found = [(row.reason, row.count, row.sample) for row in slot.reasons()]
     assert found == [(Reason.POLICY, 2, "FIRST"), (Reason.THROTTLED, 1, "THIRD")]
 
@@ -94,18 +112,20 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
         scrubbed.append(reply)
         return reply.upper()
 
-    slot = OpenSlot(0, scrub, KeyTable())
+    slot = OpenSlot(0, scrub, CellTable())
     for number in (1, 2, 3):
         reply = f"no {number}"
-        slot.note(key(cell(number)), Evidence(Reason.POLICY, reply, "same"))
+        slot.note(cell_text(cell(number)), Evidence(Reason.POLICY, reply, "same"))
     assert [row.sample for row in slot.reasons()] == ["NO 1"] * 3
     assert scrubbed == ["no 1"]
 
 
 def test_each_text_of_a_reason_has_a_row() -> None:
-    slot = OpenSlot(0, str, KeyTable())
+    slot = OpenSlot(0, str, CellTable())
     for template in ("t1", "t2", "t1", ""):
-        slot.note(key(cell(1)), Evidence(Reason.POLICY, f"says {template}", template))
+        slot.note(
+            cell_text(cell(1)), Evidence(Reason.POLICY, f"says {template}", template)
+        )
     assert [(row.template, row.count, row.sample) for row in slot.reasons()] == [
         ("t1", 2, "says t1"),
         ("t2", 1, "says t2"),
@@ -118,7 +138,7 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
 ) -> None:
     monkeypatch.setattr(slot_module, "MAX_DETAILED_REASONS", 2)
     monkeypatch.setattr(slot_module, "MAX_REASONS_PER_SLOT", 4)
-    slot = OpenSlot(0, str, KeyTable())
+    slot = OpenSlot(0, str, CellTable())
     for number, template in (
         (1, "a"),
         (2, "a"),
@@ -127,9 +147,9 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
         (1, "a"),
         (5, "b"),
     ):
-        slot.note(key(cell(number)), Evidence(Reason.POLICY, "", template))
-    slot.note(key(cell(6)), Evidence(Reason.POLICY, "", "c"))
-    slot.note(key(cell(7)), Evidence(Reason.POLICY, "", "b"))
+        slot.note(cell_text(cell(number)), Evidence(Reason.POLICY, "", template))
+    slot.note(cell_text(cell(6)), Evidence(Reason.POLICY, "", "c"))
+    slot.note(cell_text(cell(7)), Evidence(Reason.POLICY, "", "b"))
     assert [
         (row.source_ip, row.campaign, row.template, row.count) for row in slot.reasons()
     ] == [
@@ -141,27 +161,27 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
 
 
 @given(
-    keys=st.lists(
-        st.builds(key, st.builds(cell, st.integers(0, 9), st.sampled_from("ab"))),
+    events=st.lists(
+        st.builds(event, st.builds(cell, st.integers(0, 9), st.sampled_from("ab"))),
         max_size=40,
     ),
-    met_before=st.lists(st.builds(key, st.builds(cell, st.integers(0, 9)))),
+    met_before=st.lists(st.builds(event, st.builds(cell, st.integers(0, 9)))),
     cut=st.integers(0, 40),
     most=st.integers(1, 12),
 )
 def test_neither_the_cut_nor_what_else_is_in_the_table_changes_a_slot(
-    keys: list[Key], met_before: list[Key], cut: int, most: int
+    events: list[Event], met_before: list[Event], cut: int, most: int
 ) -> None:
-    table = KeyTable()
-    table.numbers_of(met_before)
+    table = CellTable()
+    table.numbers_of([cell_text(one) for one, _ in met_before])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slot_module, "MAX_CELLS_PER_SLOT", most)
-        whole, parts = OpenSlot(0, str, KeyTable()), OpenSlot(0, str, table)
-        folded = parts.count(keys[:cut])
+        whole, parts = OpenSlot(0, str, CellTable()), OpenSlot(0, str, table)
+        folded = count(parts, events[:cut])
         parts.matrix()
-        folded += parts.count(keys[cut:])
-        assert whole.count(keys) == folded
+        folded += count(parts, events[cut:])
+        assert count(whole, events) == folded
         assert rows(whole) == rows(parts)
     if not folded:
-        assert [*rows(whole)] == [*dict.fromkeys(Cell(*one[:5]) for one in keys)]
+        assert [*rows(whole)] == [*dict.fromkeys(one for one, _ in events)]
         assert [*rows(parts)] == [*rows(whole)]

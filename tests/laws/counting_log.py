@@ -18,10 +18,12 @@ from monitor.counting import (
     InputPartition,
     PartitionCounter,
     Refusal,
+    SlotMaker,
     TallyMerger,
+    cell_text,
 )
 from monitor.events import COLUMNS, Cell, CellRows, Ledger, LedgerTally, Reason, Tally
-from tests.counting.one_record import Countable
+from tests.counting.one_record import DELIVERED, Countable
 
 #: Some time in 2026 that is no edge of any slot.
 BASE_MS = 1_795_000_003_217
@@ -152,7 +154,7 @@ def make_counter(
         InputPartition("default", "delivery.events", partition),
         position=position,
         from_log_start=start,
-        scrub=str.upper,
+        slots=SlotMaker(str.upper),
     )
 
 
@@ -180,11 +182,13 @@ def as_batch(entries: Sequence[Entry]) -> CountBatch:
         at=offsets if at == offsets else at,
         event_ids=[event.id for _, event in events],
         event_times=[event.time_ms / 1000 for _, event in events],
-        keys=[(*event.cell, event.columns) for _, event in events],
-        evidence={place: one for place, one in enumerate(evidence) if one is not None},
-        excluded={
-            place for place, (_, event) in enumerate(events) if not event.columns
+        cells=[cell_text(event.cell) for _, event in events],
+        columns={
+            place: event.columns
+            for place, (_, event) in enumerate(events)
+            if event.columns != DELIVERED
         },
+        evidence={place: one for place, one in enumerate(evidence) if one is not None},
         invalid=[entry.offset for entry in entries for _ in range(entry.invalid)],
     )
 

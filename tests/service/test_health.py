@@ -3,7 +3,7 @@
 import pytest
 from faust.types import TP
 
-from monitor.counting import CountingPolicy, InputPartition, PartitionCounter
+from monitor.counting import CountingPolicy, InputPartition, PartitionCounter, SlotMaker
 from monitor.service import clock
 from monitor.service.health import EXIT_STALLED, Health, Watchdog
 from monitor.service.ingest import CountsTopic, IngestService
@@ -31,7 +31,7 @@ def health(now: list[float]) -> Health:
         InputPartition("default", *INPUT),
         position=10,
         from_log_start=True,
-        scrub=str,
+        slots=SlotMaker(str),
     )
     ingest.progress_at[INPUT] = now[0]
     health = Health(WatchdogSettings(), ingest)

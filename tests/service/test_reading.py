@@ -11,6 +11,7 @@ from monitor.counting import (
     InputPartition,
     PartitionCounter,
     Refusal,
+    SlotMaker,
     TallyMerger,
 )
 from monitor.events import CountDelta, Reason, Tally
@@ -65,7 +66,7 @@ class Rig:
             InputPartition("default", "in", 0),
             position=0,
             from_log_start=True,
-            scrub=scrub,
+            slots=SlotMaker(scrub),
         )
 
     def metric(self, line: str) -> float:
