@@ -1,6 +1,7 @@
 """One open slot of one input partition: cells, evidence, ids, the prefix covered."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -34,8 +35,11 @@ class Evidence(NamedTuple):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: Provider, IP, campaign, reason, template.
-_Place: TypeAlias = tuple[str, str, str, Reason, str]
+#: A cell or a provider, reason, template.
+_Place: TypeAlias = tuple[str, Reason, str]
+
+#: How many, and a sample.
+_Row: TypeAlias = list[int | str]
 
 _WIDTH = len(COLUMNS)
 
@@ -65,6 +69,7 @@ class OpenSlot:
         "_admitted",
         "_cells",
         "_counts",
+        "_folded",
         "_name_bytes",
         "_names",
         "_others",
@@ -90,7 +95,8 @@ class OpenSlot:
         self._cells, self._names = FirstUse(), FirstUse()
         self._name_bytes = 0
         self._admitted: set[str] | None = None
-        self._reasons: dict[_Place, list[int | str]] = {}
+        self._reasons: dict[_Place, _Row] = {}  # by cell
+        self._folded: dict[_Place, _Row] = {}  # by provider
         self._samples: dict[str, str] = {}
 
     def count(self, cells: Sequence[str], columns: Columns) -> int:
@@ -184,23 +190,22 @@ class OpenSlot:
     def note(self, cell: str, evidence: Evidence) -> None:
         """Remember why an event failed; the first sample of a template stays."""
         reason, reply, template = evidence
-        provider, source_ip, campaign, _ = cell.split(SEPARATOR, 3)
-        place = provider, source_ip, campaign, reason, template
+        place = cell, reason, template
         row = self._reasons.get(place)
         if row is not None:
             row[0] = int(row[0]) + 1
         elif len(self._reasons) < MAX_DETAILED_REASONS:
             self._reasons[place] = [1, self._sample(template, reply)]
         else:
-            self._note_near_the_bound((provider, OTHER, OTHER, reason, template), reply)
+            self._note_folded((_provider(cell), reason, template), reply)
 
-    def _note_near_the_bound(self, place: _Place, reply: str) -> None:
+    def _note_folded(self, place: _Place, reply: str) -> None:
         """The same under the provider's ``other``, and left out if that is full."""
-        row = self._reasons.get(place)
+        row = self._folded.get(place)
         if row is not None:
             row[0] = int(row[0]) + 1
-        elif len(self._reasons) < MAX_REASONS_PER_SLOT:
-            self._reasons[place] = [1, self._sample(place[4], reply)]
+        elif len(self._reasons) + len(self._folded) < MAX_REASONS_PER_SLOT:
+            self._folded[place] = [1, self._sample(place[2], reply)]
 
     def _sample(self, template: str, reply: str) -> str:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
@@ -222,18 +227,22 @@ class OpenSlot:
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """The evidence so far."""
+        folded = [
+            ((cell_text([provider, OTHER, OTHER]), reason, template), row)
+            for (provider, reason, template), row in self._folded.items()
+        ]
         return tuple(
             ReasonCount(
-                provider=provider,
-                source_ip=source_ip,
-                campaign=campaign,
+                provider=names[0],
+                source_ip=names[1],
+                campaign=names[2],
                 reason=reason,
                 count=int(row[0]),
                 sample=str(row[1]),
                 template=template,
             )
-            for place, row in self._reasons.items()
-            for provider, source_ip, campaign, reason, template in (place,)
+            for (cell, reason, template), row in chain(self._reasons.items(), folded)
+            for names in (cell.split(SEPARATOR, 3),)
         )
 
 

@@ -5,16 +5,16 @@ each name in ``COLUMNS``; ``counts`` fields below are such matrices as ``bytes``
 """
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from struct import Struct
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from monitor.events.delivery import Reason
+from monitor.events.words import Word
 
 
-class Channel(StrEnum):
+class Channel(Word):
     """What a spike can be about; each has its own numerator and baseline."""
 
     HARD = "hard"

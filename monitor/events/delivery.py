@@ -1,14 +1,14 @@
 """What was said to one delivery attempt, and what it means."""
 
-from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
 from monitor.errors import InvalidEvent
+from monitor.events.words import Word
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """What the receiver said to one delivery attempt."""
 
     DELIVERED = "delivered"
@@ -54,7 +54,7 @@ class Decoded(NamedTuple):
     invalid: tuple[InvalidEvent, ...] = ()
 
 
-class BounceClass(StrEnum):
+class BounceClass(Word):
     """What a reply means for the recipient."""
 
     HARD = "hard"
@@ -64,7 +64,7 @@ class BounceClass(StrEnum):
     OTHER = "other"
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why a reply refused the mail; decides which spike it feeds."""
 
     USER_UNKNOWN = "user_unknown"
@@ -102,7 +102,7 @@ class Reason(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-class Permanence(StrEnum):
+class Permanence(Word):
     """What the reply's first digit says; never overrides the class."""
 
     PERMANENT = "permanent"
@@ -110,7 +110,7 @@ class Permanence(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Advice(StrEnum):
+class Advice(Word):
     """What a list owner should do with the address."""
 
     SUPPRESS_NOW = "suppress_now"
@@ -118,7 +118,7 @@ class Advice(StrEnum):
     NEVER = "never"
 
 
-class Stage(StrEnum):
+class Stage(Word):
     """Which stage of ``classify`` decided."""
 
     USER_RULE = "user_rule"

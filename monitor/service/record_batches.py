@@ -5,7 +5,7 @@ than to read it. It also computes checksums without the processor's instruction 
 them; ours are checked with it, at a tenth of the price.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -40,62 +40,83 @@ class RecordBatch(NamedTuple):
     values: Sequence[bytes | None]
 
 
-class _Fetched(MemoryRecords):  # type: ignore[misc]
+class _Stored(MemoryRecords):  # type: ignore[misc]
     """The stored batches of one answer, with the bytes that they are in."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
-        self._data = data
+        self.data = data
         self._at = 0
 
     def next_sound(self) -> Any:
         """The next stored batch, or ``None`` if its checksum is wrong."""
         begin = self._at
-        _, length, _, form, checksum = _HEAD.unpack_from(self._data, begin)
+        _, length, _, form, checksum = _HEAD.unpack_from(self.data, begin)
         self._at = end = begin + _LENGTH_ENDS + length
         stored = self.next_batch()
         if form != _FORMAT:
             return stored if stored.validate_crc() else None
-        found = google_crc32c.value(self._data[begin + _HEAD.size : end])
+        found = google_crc32c.value(self.data[begin + _HEAD.size : end])
         return stored if found == checksum else None
 
 
-class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """Yields a ``RecordBatch`` of whole stored ones for batch topics."""
+class Fetched:
+    """What one answer of the broker holds of a partition, as the bytes that came.
 
-    batch_topics: Collection[str] = ()
-    next_fetch_offset: int
-    _records: _Fetched
+    The consumer's thread hands it on as it is. Records are made of it by who iterates,
+    a few at a time and just before they are counted: in memory that is at hand, and
+    without two threads in each other's way.
 
-    def _unpack_records(self) -> Any:
-        if self._tp.topic not in self.batch_topics:
-            yield from super()._unpack_records()
-            return
-        start = self.next_fetch_offset
+    Args:
+        partition: its name, for errors.
+        start: the first offset that is wanted.
+        data: stored batches.
+    """
+
+    def __init__(self, partition: str, start: int, data: bytes) -> None:
+        self._partition = partition
+        self._start = start
+        self._data = data
+
+    def end(self) -> int:
+        """The offset after the last one that is here."""
+        stored, end = MemoryRecords(self._data), self._start
+        while stored.has_next():
+            end = stored.next_batch().next_offset
+        return end
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        """All of it, whole stored batches at a time.
+
+        Raises:
+            CorruptRecordException: a checksum is wrong.
+        """
+        stored = _Stored(self._data)
+        start = end = self._start
         rows: list[Any] = []
-        while self._records.has_next():
-            rows += self._next_rows()
+        while stored.has_next():
+            batch = stored.next_sound()
+            if batch is None:
+                raise CorruptRecordException(f"Invalid CRC - {self._partition}")
+            rows += _rows(batch, self._start)
+            end = batch.next_offset
             if len(rows) >= ENOUGH_RECORDS:
-                yield _record_batch(start, self.next_fetch_offset, rows)
-                start, rows = self.next_fetch_offset, []
-        if rows:
-            yield _record_batch(start, self.next_fetch_offset, rows)
+                yield _record_batch(start, end, rows)
+                start, rows = end, []
+        if end > start:
+            yield _record_batch(start, end, rows)
 
-    def _next_rows(self) -> list[Any]:
-        """The records of the next stored batch, from the wanted one on."""
-        stored = self._records.next_sound()
-        if stored is None:
-            raise CorruptRecordException(f"Invalid CRC - {self._tp}")
-        wanted, self.next_fetch_offset = self.next_fetch_offset, stored.next_offset
-        rows = [] if stored.is_control_batch else [*stored]
-        if rows and rows[0].offset < wanted:
-            rows = [row for row in rows if row.offset >= wanted]
-        return rows
+
+def _rows(stored: Any, wanted: int) -> list[Any]:
+    """The records of a stored batch, from the wanted one on."""
+    rows = [] if stored.is_control_batch else [*stored]
+    if rows and rows[0].offset < wanted:
+        rows = [row for row in rows if row.offset >= wanted]
+    return rows
 
 
 def _record_batch(start: int, end: int, rows: Sequence[Any]) -> RecordBatch:
-    first, last = rows[0].offset, rows[-1].offset
-    offsets: Sequence[int] = range(first, last + 1)
+    offsets: Sequence[int] = range(rows[0].offset, rows[-1].offset + 1) if rows else ()
     if len(offsets) > len(rows):
         offsets = [row.offset for row in rows]
     return RecordBatch(
@@ -107,10 +128,26 @@ def _record_batch(start: int, end: int, rows: Sequence[Any]) -> RecordBatch:
     )
 
 
+class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    """Yields one ``Fetched`` for batch topics."""
+
+    batch_topics: Collection[str] = ()
+    next_fetch_offset: int
+    _records: _Stored
+
+    def _unpack_records(self) -> Any:
+        if self._tp.topic not in self.batch_topics:
+            yield from super()._unpack_records()
+            return
+        fetched = Fetched(str(self._tp), self.next_fetch_offset, self._records.data)
+        self.next_fetch_offset = fetched.end()
+        yield fetched
+
+
 def read_in_batches(topics: Collection[str]) -> None:
-    """Make all consumers of this process yield a ``RecordBatch`` a time for topics."""
+    """Make all consumers of this process yield a ``Fetched`` an answer for topics."""
     records = type(
         "BatchRecords", (_BatchRecords,), {"batch_topics": frozenset(topics)}
     )
     fetcher.PartitionRecords = records
-    fetcher.MemoryRecords = _Fetched
+    fetcher.MemoryRecords = _Stored

@@ -7,9 +7,10 @@ membership, rebalancing, flow control and commit loop are what we want of it, so
 ``BatchConsumer`` keeps those and takes the records of the *batch topics* out of the
 stream before any of the rest exists, in ``getmany``.
 
-Two hooks below it make a batch cheap: aiokafka yields three sequences a batch for those
-topics (``record_batches``); and the committed offset of a partition is not the newest
-offset that was read but what the ``BatchSink`` says may be committed.
+Two hooks below it make a batch cheap: for those topics aiokafka yields what came as the
+bytes that came, and three sequences a batch are made of them here (``record_batches``);
+and the committed offset of a partition is not the newest offset that was read but what
+the ``BatchSink`` says may be committed.
 
 Faust's own start-up can skip a backlog when a rebalance happens before the first commit
 of a group: nothing is rewound then, while the fetcher has moved on. Hence ``open`` of
@@ -23,6 +24,7 @@ next round tries again, and the sink hears of every commit how it ended.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import faust
@@ -31,7 +33,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from monitor.service import clock
-from monitor.service.record_batches import RecordBatch, read_in_batches
+from monitor.service.record_batches import Fetched, RecordBatch, read_in_batches
 
 #: Pause between two looks while nothing is assigned.
 UNASSIGNED_SECONDS = 0.05
@@ -136,22 +138,20 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             await self._seek_while_stopped()
             return
         others = {}
-        for tp, batches in records.items():
+        for tp, fetched in records.items():
             if tp.topic not in self.batch_topics:
-                others[tp] = batches
+                others[tp] = fetched
             elif active is None or tp in active:
-                await self._take(tp, batches, generation)
+                await self._take(tp, fetched, generation)
                 await asyncio.sleep(0)
         for tp, record in self.scheduler.iterate(others):
             if not self._current(generation):
                 return
             yield tp, self._to_message(tp, record)
 
-    async def _take(
-        self, tp: TP, batches: Sequence[RecordBatch], generation: int
-    ) -> None:
+    async def _take(self, tp: TP, fetched: Sequence[Fetched], generation: int) -> None:
         yielded = clock.monotonic()
-        for batch in batches:
+        for batch in chain.from_iterable(fetched):
             if not self._current(generation):
                 return
             back_to = self.sink.take(tp, batch)

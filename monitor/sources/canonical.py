@@ -54,6 +54,7 @@ STRETCH = 512
 
 _Time = Annotated[float, msgspec.Meta(ge=MIN_TIME, le=MAX_TIME)]
 _Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+_Filled = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 _Line = Annotated[str, msgspec.Meta(max_length=MAX_DIAGNOSTIC)]
 _Code = Annotated[int, msgspec.Meta(ge=0, le=MAX_REPLY_CODE)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
@@ -69,7 +70,7 @@ class _PlainEvent(DeliveryEvent, frozen=True, gc=False, kw_only=True):
     their usual order: inherited ones would come first.
     """
 
-    event_id: _Name = ""
+    event_id: _Filled
     event_time: _Time
     source: _Name = NAME
     outcome: Outcome
@@ -77,7 +78,7 @@ class _PlainEvent(DeliveryEvent, frozen=True, gc=False, kw_only=True):
     reply_code: _Code = 0
     enhanced_status: _Name = ""
     diagnostic: _Line = ""
-    recipient_domain: _Name = ""
+    recipient_domain: _Filled
     recipient_hash: _Name = ""
     mx_host: _Name = ""
     source_ip: _Name = ""
@@ -206,8 +207,7 @@ class Canonical:
             reply_code=code,
             enhanced_status=reply[1],
             diagnostic=reply[0],
-            recipient_domain=name(text(record.recipient_domain).lower())
-            or domain_of(address),
+            recipient_domain=name(record.recipient_domain) or domain_of(address),
             recipient_hash=name(record.recipient_hash)
             or self._hasher.recipient(address),
             mx_host=name(record.mx_host),
@@ -225,9 +225,9 @@ class Canonical:
         return self._hasher.event_id(*msgspec.structs.astuple(record))
 
 
-def _read(lines: Sequence[bytes]) -> list[_PlainEvent | None]:
+def _read(lines: Sequence[bytes]) -> list[DeliveryEvent | None]:
     """The events of likely records; ``None`` for what is no complete event."""
-    events: list[_PlainEvent | None] = []
+    events: list[DeliveryEvent | None] = []
     read = _KNOWN
     while len(events) < len(lines):
         try:
@@ -264,9 +264,8 @@ def _read_shallow(line: bytes) -> _PlainEvent:
     return msgspec.convert(told, _PlainEvent)
 
 
-def _settled(events: Sequence[_PlainEvent | None]) -> list[DeliveryEvent | None]:
+def _settled(events: list[DeliveryEvent | None]) -> list[DeliveryEvent | None]:
     """Without those that need a second look, and with what a record may not choose."""
-    settled: list[DeliveryEvent | None] = [*events]
     # One look at each: this is the hot path, and nearly none is odd.
     odd = [
         place
@@ -275,17 +274,15 @@ def _settled(events: Sequence[_PlainEvent | None]) -> list[DeliveryEvent | None]
         or event.outcome is _DROPPED
         or event.source is not NAME
         or event.reply_code < MIN_REPLY_CODE
-        or not event.event_id
-        or not event.recipient_domain.islower()
     ]
     for place in odd:
-        settled[place] = _second_look(events[place])
-    return settled
+        events[place] = _second_look(events[place])
+    return events
 
 
-def _second_look(event: _PlainEvent | None) -> DeliveryEvent | None:
+def _second_look(event: DeliveryEvent | None) -> DeliveryEvent | None:
     """The event as it should be; ``None`` if only the slow path can tell."""
-    if event is None or not (event.event_id and event.recipient_domain.islower()):
+    if event is None:
         return None
     if event.reply_code < MIN_REPLY_CODE and (event.reply_code or event.diagnostic):
         return None

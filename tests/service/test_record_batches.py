@@ -7,9 +7,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from google_crc32c import value as value_of
 
 from monitor.service import record_batches
-from monitor.service.record_batches import RecordBatch, _BatchRecords, _Fetched
+from monitor.service.record_batches import RecordBatch, _BatchRecords, _Stored
+
+#: Where they stand in a stored batch; the bit that makes it a control batch.
+CHECKSUM, ATTRIBUTES, CONTROL = 17, 22, 0x20
 
 INPUT = TopicPartition("input", 0)
 
@@ -26,11 +30,23 @@ def stored(base: int, offsets: list[int]) -> bytes:
     return base.to_bytes(8, "big") + bytes(builder.build())[8:]
 
 
+def control(base: int) -> bytes:
+    """A stored batch that marks the end of a transaction, at that offset."""
+    builder = DefaultRecordBatchBuilder(2, 0, 1, 7, 0, -1, 1_000)
+    builder.append(0, 0, bytes(4), bytes(6), headers=[])
+    data = bytearray(builder.build())
+    data[:8] = base.to_bytes(8, "big")
+    data[ATTRIBUTES] |= CONTROL
+    data[CHECKSUM : CHECKSUM + 4] = value_of(bytes(data[CHECKSUM + 4 :])).to_bytes(4)
+    return bytes(data)
+
+
 def read(data: bytes, position: int) -> list[RecordBatch]:
-    records: Any = BatchRecords(
-        INPUT, _Fetched(data), [], position, None, None, True, 0
-    )
-    return [*records]
+    records: Any = BatchRecords(INPUT, _Stored(data), [], position, None, None, True, 0)
+    (fetched,) = records
+    batches = [*fetched]
+    assert records.next_fetch_offset == batches[-1].end
+    return batches
 
 
 def test_stored_batches_come_together_up_to_enough(
@@ -55,6 +71,12 @@ def test_records_before_the_position_are_left_out() -> None:
 def test_a_compacted_log_keeps_its_holes() -> None:
     (only,) = read(stored(10, [10, 12]) + stored(15, [15, 18]), 10)
     assert only == (10, 19, [10, 12, 15, 18], [10, 12, 15, 18], [*map(value, only[2])])
+
+
+def test_what_holds_no_records_is_passed_over() -> None:
+    whole, end = stored(10, [10, 11]), control(12)
+    assert read(whole + end, 10)[0] == (10, 13, range(10, 12), [10, 11], [b"10", b"11"])
+    assert read(end, 12) == [(12, 13, (), [], [])]
 
 
 def test_a_damaged_batch_is_told() -> None:
