@@ -20,6 +20,7 @@ from monitor.service.ingest import CountsTopic, IngestService
 from monitor.service.ingest_report import IngestReport
 from monitor.service.kafka import make_producer, wait_for_broker
 from monitor.service.membership import crash_reason, highwater, make_member
+from monitor.service.memory_use import keep_freed_memory
 from monitor.service.metrics import Metrics
 from monitor.service.outbox import Outbox
 from monitor.service.owner import FleetOwner
@@ -253,6 +254,7 @@ def run_worker(settings: Settings) -> int:
         BrokerError: Kafka is not there, or was lost for too long.
         ConfigError: settings or topics cannot be used.
     """
+    keep_freed_memory()
 
     async def run() -> int:
         worker = Worker(settings)
