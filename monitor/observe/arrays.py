@@ -76,15 +76,27 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     rank[-1] = len(met)
     # Kind by kind, and without kinds that no row has: their sums are close together.
     place = rank[groups.T[(groups >= 0).any(axis=0)]]
-    sums = np.zeros((values.shape[1], len(met) + 1))
+    return met, added_up(place, values, len(met) + 1)[:-1]
+
+
+def added_up(places: Ints, values: Array, size: int) -> Floats:
+    """Sums of rows by the places that they belong to, ``[size, columns]``.
+
+    Args:
+        places: ``[rows]``, or ``[kinds, rows]`` for a row that belongs to several.
+        values: ``[rows, columns]``.
+        size: of the sums; places are below it.
+    """
+    kinds = np.atleast_2d(places)
+    sums = np.zeros((values.shape[1], size))
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
-        mine = place if len(rows) == len(counts) else place[:, rows]
-        weights = np.tile(counts[rows], len(place))
+        mine = kinds if len(rows) == len(counts) else kinds[:, rows]
+        weights = np.tile(counts[rows], len(kinds))
         if len(weights):
-            column += np.bincount(mine.ravel(), weights, minlength=len(column))
-    return met, np.ascontiguousarray(sums[:, :-1].T)
+            column += np.bincount(mine.ravel(), weights, minlength=size)
+    return np.ascontiguousarray(sums.T)
 
 
 def idlest(seen: Ints, taken: Array, most: int, slot: int) -> Ints:

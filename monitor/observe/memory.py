@@ -120,6 +120,10 @@ class Memory:
         for delta in deltas:
             self.reasons.add(slot, delta.reasons)
         counts = np.concatenate([matrix(delta) for delta in deltas])
+        if len(deltas) > 1:
+            # Of a leaf most input partitions have some: once is enough for the rest.
+            leaves, sums = roll_up(leaves[:, None], counts)
+            counts = sums.astype(np.int32)
         self.leaves.add(slot, leaves, counts)
         return Rows(slot, self.catalog.leaf_keys[leaves], counts)
 

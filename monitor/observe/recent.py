@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from monitor.events import COLUMNS, Reason, ReasonCount, ReasonShare, Scope
-from monitor.observe.arrays import Array, Ints, State
+from monitor.observe.arrays import Array, Ints, State, roll_up
 
 #: How far back blame can look: longer than any spike worth a page takes to be found.
 HORIZON_SECONDS = 900.0
@@ -105,12 +105,11 @@ class RecentLeaves:
 
     def _join(self, slot: int) -> None:
         pieces = self._slots[slot]
-        leaves, place = np.unique(
-            np.concatenate([piece[0] for piece in pieces]), return_inverse=True
+        leaves, counts = roll_up(
+            np.concatenate([piece[0] for piece in pieces])[:, None],
+            np.concatenate([piece[1] for piece in pieces]),
         )
-        counts = np.zeros((len(leaves), len(COLUMNS)), np.int32)
-        np.add.at(counts, place, np.concatenate([piece[1] for piece in pieces]))
-        self._slots[slot] = [(leaves, counts)]
+        self._slots[slot] = [(leaves, counts.astype(np.int32))]
         self._count()
 
     def _drop(self, slot: int) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.events import Scope
-from monitor.observe.arrays import Array, Bools, Floats, Ints
+from monitor.observe.arrays import Array, Bools, Floats, Ints, added_up
 from monitor.observe.blame import DIMENSIONS
 from monitor.observe.channels import split
 from monitor.observe.expected import leaf_rates
@@ -45,8 +45,7 @@ class Survey:
     def __init__(self, catalog: Catalog, rate: Floats, rows: Rows) -> None:
         self._catalog, self._rows = catalog, rows
         leaves, self._place = np.unique(rows.leaves, return_inverse=True)
-        counts = np.zeros((len(leaves), rows.counts.shape[1]))
-        np.add.at(counts, self._place, rows.counts)
+        counts = added_up(self._place, rows.counts, len(leaves))
         self.leaf_keys: Array = catalog.leaf_keys[leaves]
         self.codes: Ints = self.leaf_keys[:, CODES].astype(np.int64)
         self.tried, self.failed = split(counts)
@@ -57,8 +56,7 @@ class Survey:
         """The counts of some leaves, slot by slot, oldest first."""
         mine = np.isin(self._place, leaves)
         numbers, place = np.unique(self._rows.slots[mine], return_inverse=True)
-        counts = np.zeros((len(numbers), self._rows.counts.shape[1]))
-        np.add.at(counts, place, self._rows.counts[mine])
+        counts = added_up(place, self._rows.counts[mine], len(numbers))
         tried, failed = split(counts)
         return tuple(
             SlotCounts(int(number), tuple(row), tuple(bad))
