@@ -6,14 +6,18 @@ of a receiver is one string, whoever was written to.
 """
 
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from hashlib import blake2b
 
 from monitor.classify.recent import Recent
 
 #: Longer inputs are cut: the sense of a reply stands in its first two kilobytes.
 MAX_INPUT = 2048
+# One letter may become eighteen; so much is read of what one token becomes, or many.
+_MOST_SPREAD, _MOST_TOGETHER = 4 * MAX_INPUT, 18 * MAX_INPUT
 #: Bytes of a template id; 2**64 ids for some 100,000 templates do not collide.
 _TEMPLATE_BYTES = 8
 
@@ -25,10 +29,13 @@ _PUNCTUATION = "".join(
 )
 # Letters that Unicode does not take apart although people write them without.
 _PLAINER = {"ł": "l", "ø": "o", "đ": "d", "\u0131": "i", "æ": "ae", "œ": "oe"}
+_ANY_PLAINER = re.compile(f"[{''.join(_PLAINER)}]")
 _FOREIGN_PUNCTUATION = re.compile(r"[^\w\x00-\x7f]")
-#: Characters of other scripts remembered in each of two generations; a mail has some
-#: dozens of them.
-_CHAR_ENTRIES = 8_192
+# A set of characters is a table up to here and a slow list beyond.
+_TABLE_END = 0x10000
+_BEYOND = re.compile(f"[{chr(_TABLE_END)}-{chr(sys.maxunicode)}]")
+#: Characters beyond the table that are remembered: the pictures in mails are few.
+_RARE_ENTRIES = 4_096
 # Korean syllables, letter by letter.
 _SYLLABLES = re.compile("[\u1100-\u11ff]{2,}")
 _LOOSE_DOT = re.compile(r"\.(?:(?<!\d\.)|(?!\d))")
@@ -41,6 +48,8 @@ _ID = re.compile(
     r"\w(?<!\w\w)(?:(?:(?<=\d)|(?=[^\W\d]{0,29}\d))\w{8,}|(?<=\d)\d{6,}\b)", re.ASCII
 )
 _SHORTEST_ID = 7
+# What every id has in it; most tokens have not.
+_MAYBE_ID = re.compile("[0-9a-z]{7}")
 # A moment as machines write it: 2026-01-31t23:59:59.123z.
 _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:z|[+-]\d\d:?\d\d)?", re.ASCII
@@ -69,7 +78,7 @@ _TOKEN_ENTRIES = 8_192
 #: Longer tokens are no words, and hardly come again.
 _TOKEN_LENGTH = 40
 #: Texts of more tokens are looked at as a whole first: an honest reply has some twenty.
-_MANY_TOKENS = 64
+_MANY_TOKENS = 40
 #: More new tokens that are no words are noise, and cost less when read all at once.
 _MANY_ODD = 16
 
@@ -100,25 +109,32 @@ def fold(text: str) -> str:
     return _LOOSE_DOT.sub(" ", _without_punctuation(_lower(text)))
 
 
-def _lower(text: str) -> str:
+def _lower(text: str, most: int = _MOST_SPREAD) -> str:
     """Lower case; without accents and without the punctuation of other scripts."""
     if text.isascii():
         return text.lower()
-    bare = "".join(map(_BARE.__getitem__, text))
+    spread = unicodedata.normalize("NFKD", text).casefold()[:most]
+    bare = _accents().sub("", spread)
+    if _BEYOND.search(bare) and (accents := {*filter(_is_rare_accent, {*bare})}):
+        bare = "".join([char for char in bare if char not in accents])
+    bare = _FOREIGN_PUNCTUATION.sub(" ", bare)
+    bare = _ANY_PLAINER.sub(lambda found: _PLAINER[found[0]], bare)
     # Without accents nothing else is left to be put together.
     return _SYLLABLES.sub(lambda found: unicodedata.normalize("NFC", found[0]), bare)
 
 
-def _bare(char: str) -> str:
-    """What is left of one character; its accents and foreign punctuation go."""
-    spread = unicodedata.normalize("NFKD", char).casefold()
-    bare = "".join([one for one in spread if unicodedata.category(one)[0] != "M"])
-    bare = _FOREIGN_PUNCTUATION.sub(" ", bare)
-    return "".join([_PLAINER.get(one, one) for one in bare])
+def _is_accent(char: str) -> bool:
+    """Whether it is no letter but the mark of one."""
+    return unicodedata.category(char)[0] == "M"
 
 
-# Character by character: one pass, whatever a text is made of.
-_BARE = Recent(_bare, _CHAR_ENTRIES)
+_is_rare_accent = lru_cache(_RARE_ENTRIES)(_is_accent)
+
+
+@cache
+def _accents() -> re.Pattern[str]:
+    """Most marks of letters; read at first use, since that takes some milliseconds."""
+    return re.compile(f"[{''.join(filter(_is_accent, map(chr, range(_TABLE_END))))}]+")
 
 
 def alike(texts: Sequence[str]) -> list[str]:
@@ -178,18 +194,21 @@ def spell(token: str) -> str:
     lower = _without_punctuation(lower)
     if "." in lower:
         lower = _LOOSE_DOT.sub(" ", lower)
-    words = lower.split()
-    if len(lower) >= _SHORTEST_ID:
-        words = _without_ids(words)
+    return _words(lower)
+
+
+def _words(text: str) -> str:
+    """The words of a text without punctuation, each behind a space; ids replaced."""
+    words = text.split()
+    if _MAYBE_ID.search(text):
+        some = [
+            word
+            if len(word) < _SHORTEST_ID or word.isalpha()
+            else _ID.sub(" id ", word)
+            for word in words
+        ]
+        words = " ".join(some).split()
     return " " + " ".join(words) if words else ""
-
-
-def _without_ids(words: list[str]) -> list[str]:
-    some = [
-        word if len(word) < _SHORTEST_ID or word.isalpha() else _ID.sub(" id ", word)
-        for word in words
-    ]
-    return " ".join(some).split() if some != words else words
 
 
 def _has_places(lower: str) -> bool:
@@ -279,8 +298,7 @@ def spell_all(tokens: list[str]) -> str:
     ' mailbox 5.2.2'
     """
     once = dict.fromkeys(tokens)
-    joined = _BETWEEN.join(once)
-    text = _lower(joined)
+    text = _lower(_BETWEEN.join(once), _MOST_TOGETHER)
     if len(text) > MAX_INPUT:
         return "".join(map(spell, tokens))  # It cuts what one of them becomes.
     lower = dict(zip(once, text.split(_BETWEEN), strict=True))
@@ -288,8 +306,7 @@ def spell_all(tokens: list[str]) -> str:
         if _has_places(part):
             lower[token] = _told(token, part)
     text = _without_punctuation(" ".join(map(lower.__getitem__, tokens)))
-    words = _without_ids(_LOOSE_DOT.sub(" ", text).split())
-    return " " + " ".join(words) if words else ""
+    return _words(_LOOSE_DOT.sub(" ", text))
 
 
 def _told(token: str, lower: str) -> str:
