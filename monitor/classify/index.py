@@ -116,12 +116,10 @@ class _Masks(dict[str, int]):
         return places
 
     def _telling(self, words: list[str]) -> list[str]:
-        """Of many words, those that are worth anything, once; the first of a stem."""
-        stems = {word[:STEM]: word for word in words}
-        return [
-            *(self.keys() & words),
-            *map(stems.__getitem__, self._stems.keys() & stems),
-        ]
+        """Of many words, those that are worth anything, once; the last of a stem."""
+        known = self.keys() & words
+        stems = {word[:STEM]: word for word in words if word not in known}
+        return [*known, *map(stems.__getitem__, self._stems.keys() & stems)]
 
 
 def unwanted(rule: Rule) -> tuple[str, ...]:
