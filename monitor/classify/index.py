@@ -29,6 +29,9 @@ from monitor.events import Permanence, Stage
 #: Needs of a pattern that its words are looked up for, the rarest; more pay no more.
 SLOTS = 3
 
+#: In a text of more words, most are noise or come again; a reply has some twenty.
+MANY_WORDS = 64
+
 _UNSPACED = re.compile(f"[{UNSPACED}-\U0010ffff]")
 
 
@@ -101,6 +104,8 @@ class _Masks(dict[str, int]):
     def places(self, text: str) -> int:
         """The patterns whose needs ``text`` meets, each one a bit at its place."""
         words = text.split()
+        if len(words) > MANY_WORDS:
+            words = self._telling(words)
         if not text.isascii() and _UNSPACED.search(text):
             words += [char for char in self._unspaced if char in text]
             words.append(ANY_UNSPACED)
@@ -109,6 +114,12 @@ class _Masks(dict[str, int]):
         for band in range(1, SLOTS):
             places &= met >> (band * self._width)
         return places
+
+    def _telling(self, words: list[str]) -> list[str]:
+        """Of many words, those that are worth anything, once; the last of a stem."""
+        known = self.keys() & words
+        stems = {word[:STEM]: word for word in words if word not in known}
+        return [*known, *map(stems.__getitem__, self._stems.keys() & stems)]
 
 
 def unwanted(rule: Rule) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ that is full it becomes the old one, and the old one is forgotten. So what is us
 stays, nothing is moved for an answer that is there, and twice ``most`` is the bound.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -39,6 +39,13 @@ class Recent(dict[K, V]):
             self.clear()
         self[key] = value
         return value
+
+    def learn(self, known: Mapping[K, V]) -> None:
+        """Remember what was worked out elsewhere, no more than one generation holds."""
+        if len(self) + len(known) > self._most:
+            self._old = dict(self)
+            self.clear()
+        self.update(known)
 
     @property
     def held(self) -> int:

@@ -103,13 +103,13 @@ _STEPS = (
 )
 _ENDS = ((" rcpt to ", "rcpt"), (" mail from ", "mail"))
 # A reply head: a code, maybe with its enhanced status; or a status alone.
-# Numbers of sections look like statuses.
-_NO_SECTION = r"(?<!rfc\d{4})(?<!rfc \d{4})(?<! section)"
+# Numbers of sections look like statuses. A search skips to the space before a digit.
+_NO_SECTION = r" (?=[245])(?<!rfc\d{4} )(?<!rfc \d{4} )(?<! section )"
 _HEAD = re.compile(
-    rf"{_NO_SECTION} (?:([245]\d\d)(?: ([245]\.\d{{1,3}}\.\d{{1,3}}))?"
+    rf"{_NO_SECTION}(?:([245]\d\d)(?: ([245]\.\d{{1,3}}\.\d{{1,3}}))?"
     r"|([245]\.\d{1,3}\.\d{1,3}))(?= )"
 )
-_STATUS = re.compile(rf"{_NO_SECTION} ([245]\.\d{{1,3}}\.\d{{1,3}})(?= )")
+_STATUS = re.compile(rf"{_NO_SECTION}([245]\.\d{{1,3}}\.\d{{1,3}})(?= )")
 # In so many replies that they tell no phrase.
 _COMMON = frozenset(
     {"address", "in", "last", "mail", "mailbox", "message", "to", "was"}
@@ -153,7 +153,7 @@ def unwrap(words: str, code: int = 0, status: str = "") -> Reply:
     Reply(text=' 550 5.1.1 no such user ', code=550, status='5.1.1', command='rcpt', \
 wrapped=True)
     """
-    said = words.split()
+    said = frozenset(words.split())
     start = 0
     if not _START_WORDS.isdisjoint(said):
         start = _start(words.partition(_NO_FURTHER)[0] + " ")

@@ -14,7 +14,9 @@ from monitor.classify.normal import (
     fold,
     plain,
     spell,
+    spell_all,
 )
+from tests.bench.hostile import hostile_texts
 
 
 @pytest.mark.parametrize(
@@ -204,3 +206,34 @@ def test_every_character_is_folded() -> None:
 def test_folding_is_per_character(text: str) -> None:
     wanted = unicodedata.normalize("NFC", "".join(map(bare, text)))
     assert fold(text) == fold(wanted)
+
+
+@given(st.lists(TEXTS | VARIABLES, min_size=1, max_size=60))
+def test_many_tokens_are_spelt_as_each_is(texts: list[str]) -> None:
+    tokens = " ".join(texts).split() or ["x"]
+    assert spell_all(tokens) == "".join(map(spell, tokens))
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["ﷺ" * 100] * 20,
+        ["æ" * 1_500, "ß@ß.example", "@@", "foo@.", ".@."],
+        ["\u1f82" * 500 + "!", "\u0301" * 400, "각\u11a8", "🙂@x"],
+    ],
+)
+def test_what_tokens_become_may_be_longer_than_they(tokens: list[str]) -> None:
+    assert spell_all(tokens) == "".join(map(spell, tokens))
+
+
+def test_noise_is_read_as_its_tokens_are() -> None:
+    for text in hostile_texts(2_200, seed=7):
+        words = " ".join(spell(token).strip() for token in text[:MAX_INPUT].split())
+        assert plain(text).split() == _cut(words).split()
+
+
+def _cut(words: str) -> str:
+    words = " " + " ".join(words.split())
+    if len(words) > MAX_INPUT + 1:
+        return words[:MAX_INPUT].rpartition(" ")[0]
+    return words

@@ -24,6 +24,16 @@ def test_what_is_used_stays() -> None:
     assert memory.made == 1_000
 
 
+@given(st.lists(st.lists(st.integers(0, 40), max_size=10)))
+def test_what_was_worked_out_elsewhere_is_known(learned: list[list[int]]) -> None:
+    memory: Recent[int, str] = Recent(str, 10)
+    for numbers in learned:
+        memory.learn({number: str(number) for number in numbers})
+        assert all(number in memory for number in numbers)
+        assert memory.held <= 20
+    assert memory.made == 0
+
+
 def test_forgetting() -> None:
     memory: Recent[int, str] = Recent(str, 10)
     assert memory[1] == "1"

@@ -19,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 CASES = SHARED / "data" / "bounce-cases.dev.tsv"
 SCORER = SHARED / "tools" / "score_bounces.py"
 # A ratchet: what has been reached must not be lost. Percent; the last three: at most.
-AT_LEAST = {"group": 95.1, "reason17": 90.5, "hard*": 97.4, "with-a-reason": 99.8}
+AT_LEAST = {"group": 95.3, "reason17": 91.1, "hard*": 97.4, "with-a-reason": 99.8}
 AT_MOST = {"false-hard": 0.24, "missed-hard": 10.8}
 
 
