@@ -209,10 +209,10 @@ class Memory:
         ):
             self.refresh(slot)
 
-    def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Floats:
+    def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
         """Rates that are normal in a slot, ``[keys, channels]``."""
         rate = self.baseline.rate[keys] * self.season.factors(slot, keys)
-        normal: Floats = np.minimum(rate, HIGHEST_RATE)
+        normal: Array = np.minimum(rate, HIGHEST_RATE)
         return normal
 
     def known(self, keys: Ints) -> Bools:

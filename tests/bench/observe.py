@@ -132,12 +132,12 @@ def _looks(rule: Detector, places: int) -> Callable[[], Callable[[], object]]:
             begins=now,
             keys=np.arange(places),
             kinds=np.ones(places, np.int8),
-            tried=tried.astype(float),
+            tried=tried.astype(float, order="F"),  # as an observer has them
             failed=_failures(random, tried),
-            rate=np.tile(PRIOR, (places, 1)),
-            info=np.full(shape, 50.0),
-            cv2=np.full(shape, 0.01),
-            phi=np.ones(shape),
+            rate=np.tile(PRIOR.astype(np.float32), (places, 1)),
+            info=np.full(shape, 50.0, np.float32),
+            cv2=np.full(shape, 0.01, np.float32),
+            phi=np.ones(shape, np.float32),
             known=np.ones(shape, bool),
             threshold=np.full(shape, 16.0),
         )
@@ -147,7 +147,7 @@ def _looks(rule: Detector, places: int) -> Callable[[], Callable[[], object]]:
 
 
 def _failures(random: np.random.Generator, tried: Any) -> Any:
-    failed = np.zeros(tried.shape)
+    failed = np.zeros(tried.shape, order="F")
     for channel in FAILING:
         column = CHANNELS.index(channel)
         failed[:, column] = random.binomial(tried[:, column], PRIOR[column])

@@ -68,7 +68,7 @@ def test_the_grid_is_that_of_all_windows_of_all_keys(keys: int, part: float) -> 
             counts = np.array([failed[rows, channel], expected, expected * 50])
             counts = counts.astype(np.float32)
             places, now = (rows, mine[rows]), 1_000.0 + look
-            best, windows = scan.step(now, channel, places, tuple(counts), LINE)
+            best, windows = scan.step(now, channel, places, counts, LINE)
             wanted = plain.step(now, channel, mine[rows], counts)
             assert np.allclose(best, wanted, atol=1e-6)
             assert windows.rows.tolist() == rows[wanted >= LINE].tolist()
@@ -86,7 +86,7 @@ def test_rows_without_news_change_nothing() -> None:
 
 def test_failures_that_were_expected_open_nothing() -> None:
     scan, rows = Scan(10, FAILED, AGAINST), np.arange(10)
-    counts = tuple(np.full(10, count, np.float32) for count in (1.0, 50.0, 900.0))
+    counts = np.full((10, 3), (1.0, 50.0, 900.0), np.float32).T
     for now in (1.0, 2.0):
         best, windows = scan.step(now, 0, (rows, rows), counts, LINE)
         assert best.tolist() == [0.0] * 10
