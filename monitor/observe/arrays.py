@@ -58,6 +58,17 @@ def widened(array: Array, capacity: int, axis: int = 0) -> Array:
     return wide
 
 
+def side_by_side(places: Ints) -> Ints | slice:
+    """A slice, if ascending places have no gaps: cheaper to use, and not a copy.
+
+    >>> side_by_side(np.array([4, 5, 6])), side_by_side(np.array([4, 6]))
+    (slice(4, 7, None), array([4, 6]))
+    """
+    if len(places) and (np.diff(places) == 1).all():
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
 def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     """Sum rows by each of their groups.
 
@@ -66,7 +77,8 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
         values: ``[rows, columns]``.
 
     Returns:
-        The groups met, ascending, and the sums ``[groups, columns]``.
+        The groups met, ascending, and the sums ``[groups, columns]``, each column
+        in one piece.
     """
     seen = np.zeros(int(groups.max(initial=NOWHERE)) + 2, bool)
     seen[groups] = True  # the last place is that of NOWHERE
@@ -84,7 +96,7 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
         weights = np.tile(counts[rows], len(place))
         if len(weights):
             column += np.bincount(mine.ravel(), weights, minlength=len(column))
-    return met, np.ascontiguousarray(sums[:, :-1].T)
+    return met, sums[:, :-1].T
 
 
 def idlest(seen: Ints, taken: Array, most: int, slot: int) -> Ints:
