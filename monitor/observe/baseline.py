@@ -79,6 +79,7 @@ class Baseline:
         self._seconds = slot_seconds
         self.head: int | None = None
         self.first: int | None = None
+        self._end = 0  # of the places that were ever in use
         # Stages (waiting, short, long) x (denominators, numerators). 32 bits will do:
         # a slot adds or takes a ten-thousandth of a sum, not a ten-millionth.
         self._sums: Array = np.zeros((3, 2, WIDTH, capacity), np.float32)
@@ -124,7 +125,8 @@ class Baseline:
         if steps <= 0:
             return
         stay, *memories = self._response(steps)
-        for waiting, *sums in self._sums.reshape(3, 2 * WIDTH, -1).swapaxes(0, 1):
+        for side, channel in np.ndindex(2, WIDTH):
+            waiting, *sums = self._sums[:, side, channel, : self._end]
             if not waiting.any() and not sums[-1].any():
                 continue
             for memory, (arrived, kept) in zip(sums, memories, strict=True):
@@ -139,6 +141,7 @@ class Baseline:
         assert self.first is not None
         assert slot <= self.head
         self.first = min(self.first, slot)
+        self._end = max(self._end, int(keys.max(initial=NOWHERE)) + 1)
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
         places = side_by_side(keys)
         for side, counts in enumerate((tried, failed)):
@@ -283,7 +286,7 @@ class Baseline:
         first, head = (None if slot < 0 else int(slot) for slot in state["slots"])
         self.first, self.head = first, head
         sums = state["sums"]
-        size = sums.shape[2]
+        self._end = size = sums.shape[2]
         self._sums[..., :size] = sums.swapaxes(2, 3)
         for every, saved in zip(
             (self._rate, self._info, self._mix), state["rates"], strict=True

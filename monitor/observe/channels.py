@@ -113,5 +113,5 @@ def mask_of(channels: tuple[Channel, ...]) -> Bools:
 
 def split(counts: Array) -> tuple[Floats, Floats]:
     """Denominators and numerators, ``[rows, channels]`` each, never below 0."""
-    rows = np.maximum(counts, 0).astype(np.float64)
-    return rows[:, DENOMINATORS], rows[:, NUMERATORS]
+    columns = np.maximum(counts.T, 0).astype(np.float64)
+    return columns[DENOMINATORS].T, columns[NUMERATORS].T

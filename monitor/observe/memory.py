@@ -15,6 +15,7 @@ from monitor.observe.arrays import (
     parts_of,
     roll_up,
     roomy,
+    rows_of,
     widened,
 )
 from monitor.observe.baseline import HIGHEST_RATE, Baseline
@@ -44,13 +45,13 @@ TRUSTED_INFO = 10.0
 class Sums(NamedTuple):
     """Counts of one slot by key that no open incident explains.
 
-    ``tried`` and ``failed`` are ``[keys, channels]``.
+    ``tried`` and ``failed`` are ``[keys, channels]``, 32-bit, kept channel by channel.
     """
 
     slot: int
     keys: Ints
-    tried: Floats
-    failed: Floats
+    tried: Array
+    failed: Array
 
     def without(self, gone: Ints) -> "Sums":
         """The same, but for keys that were evicted since."""
@@ -59,6 +60,10 @@ class Sums(NamedTuple):
     def part(self, rows: Ints | slice) -> "Sums":
         """Some of the rows."""
         return Sums(self.slot, self.keys[rows], self.tried[rows], self.failed[rows])
+
+
+def _left(counts: Floats) -> Array:
+    return np.maximum(counts, 0.0, order="F").astype(np.float32)
 
 
 class Rows(NamedTuple):
@@ -145,7 +150,7 @@ class Memory:
             place = np.searchsorted(keys, theirs)
             tried[place] -= gone[:, :WIDTH]
             failed[place] -= gone[:, WIDTH:]
-        return Sums(rows.slot, keys, np.maximum(tried, 0), np.maximum(failed, 0))
+        return Sums(rows.slot, keys, _left(tried), _left(failed))
 
     def take_gone(self) -> Ints:
         """Places of keys that were evicted since the last call."""
@@ -160,7 +165,7 @@ class Memory:
 
     def _learn(self, sums: Sums) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]
-        gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
+        gate = np.where(warm, np.float32(WARM_GATE), np.float32(1.0))
         # What the hour makes of a rate is not for the baseline to learn again.
         tried = sums.tried * self.season.factors(sums.slot, keys)
         self.baseline.add(sums.slot, keys, tried * gate, sums.failed * gate)
@@ -168,11 +173,11 @@ class Memory:
         late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
         if late < BLOCK_SECONDS:
             # What comes later would be an odd lot in the block of another minute.
-            info = self.baseline.info[keys]
+            info = rows_of(self.baseline.info, keys)
             # Where a score is high, too: leaving out the peaks of a rate that breathes
             # would make it look calm.
             trusted = self.known(keys) & (info >= TRUSTED_INFO)
-            expected = tried * self.baseline.rate[keys]
+            expected = tried * rows_of(self.baseline.rate, keys)
             self.dispersion.add(keys, sums.failed, expected, info, trusted)
 
     def relearn(self, keys: Ints, channels: Bools, slot: int) -> None:
@@ -200,7 +205,7 @@ class Memory:
             self.baseline.refresh(self.catalog)
         self._refreshed = state
         now = (slot + 1) * self._policy.slot_seconds
-        self.dispersion.close_block(now, self.baseline.info)
+        self.dispersion.close_block(now, self.baseline.info[: len(self.catalog.scopes)])
 
     def refresh_in_backlog(self, slot: int) -> None:
         """The same about once a minute of event time, while catching up."""
@@ -211,15 +216,16 @@ class Memory:
 
     def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
         """Rates that are normal in a slot, ``[keys, channels]``."""
-        rate = self.baseline.rate[keys] * self.season.factors(slot, keys)
-        normal: Array = np.minimum(rate, HIGHEST_RATE)
+        rate = self.baseline.rate
+        mine = rate[keys] if isinstance(keys, slice) else rows_of(rate, keys)
+        normal: Array = np.minimum(mine * self.season.factors(slot, keys), HIGHEST_RATE)
         return normal
 
     def known(self, keys: Ints) -> Bools:
         """Where a baseline has been learned, ``[keys, channels]``."""
         if self.baseline.age_seconds < WARM_UP_SECONDS:
             return np.zeros((len(keys), WIDTH), bool)
-        known: Bools = self.baseline.learned[keys] >= KNOWN_ATTEMPTS
+        known: Bools = rows_of(self.baseline.learned, keys) >= KNOWN_ATTEMPTS
         return known
 
     def state(self) -> dict[str, State]:

@@ -15,7 +15,8 @@ FAILED, AGAINST, TRIED = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """New counts of some keys, and what is known of those keys.
+    """New counts of some keys, and what is known of those keys; all 32-bit and kept
+    channel by channel, or it takes longer.
 
     Args:
         now: time of the look, epoch seconds.
@@ -36,12 +37,12 @@ class Look:
     begins: float
     keys: Ints
     kinds: Array
-    tried: Floats
-    failed: Floats
-    rate: Floats
-    info: Floats
-    cv2: Floats
-    phi: Floats
+    tried: Array
+    failed: Array
+    rate: Array
+    info: Array
+    cv2: Array
+    phi: Array
     known: Bools
     threshold: Floats
 

@@ -102,6 +102,11 @@ class Silence:
         since = self._times[1, keys].astype(float)
         return since, self.expected(keys, since, max(until, self._head))
 
+    def may_be_silent(self, keys: Ints, until: float) -> Ints:
+        """Rows of keys that are worth a look: of late they had no attempts."""
+        quiet = until - self._times[1, keys].astype(float) >= LEAST_SECONDS
+        return np.flatnonzero(quiet | self._mute[keys])
+
     def seen(self, keys: Ints, seconds: Ints) -> None:
         """Note attempts that no look has shown: of a backlog."""
         last = self._times[1, keys]
