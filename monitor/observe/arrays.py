@@ -21,14 +21,14 @@ State = dict[str, Array]
 
 #: Arrays that are full grow by this part, and to a multiple of so many places: what is
 #: not used yet costs memory, but each growth costs a copy.
-GROWTH, GRAIN = 0.25, 256
+GROWTH, GRAIN = 0.125, 256
 
 
 def roomy(places: int) -> int:
     """The capacity to grow to when there must be so many places.
 
     >>> roomy(257), roomy(100_000)
-    (512, 125184)
+    (512, 112640)
     """
     return -(-int(places * (1.0 + GROWTH)) // GRAIN) * GRAIN
 

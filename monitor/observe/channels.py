@@ -113,5 +113,5 @@ def mask_of(channels: tuple[Channel, ...]) -> Bools:
 
 def split(counts: Array) -> tuple[Floats, Floats]:
     """Denominators and numerators, ``[rows, channels]`` each, never below 0."""
-    columns = np.maximum(counts.T, 0).astype(np.float64)
+    columns = np.maximum(counts.T, 0).astype(np.float64, copy=False)
     return columns[DENOMINATORS].T, columns[NUMERATORS].T

@@ -63,7 +63,8 @@ class Sums(NamedTuple):
 
 
 def _left(counts: Floats) -> Array:
-    return np.maximum(counts, 0.0, order="F").astype(np.float32)
+    left = np.zeros_like(counts, np.float32)
+    return np.maximum(counts, 0.0, out=left, casting="same_kind")
 
 
 class Rows(NamedTuple):

@@ -161,10 +161,12 @@ class Watch:
         )
 
     def _thresholds(self, sums: Sums) -> Floats:
-        thresholds = np.full(sums.tried.shape, self._knob.threshold)
+        # One number for all of them, unless some differ.
+        thresholds = np.broadcast_to(self._knob.threshold, sums.tried.shape)
         place_of, cases = self._memory.catalog.place_of, self._book.lately_closed
         again = [(place_of(case.scope), case.column) for case in cases(self._now)]
         if again:
+            thresholds = thresholds.copy()
             places, columns = np.array(again).T
             rows = np.searchsorted(sums.keys, places) % len(sums.keys)
             met = sums.keys[rows] == places

@@ -64,9 +64,9 @@ class Reading(NamedTuple):
     is an anomaly; ``warm`` is where the baseline should learn slowly meanwhile.
     """
 
-    score: Floats
+    score: Array
     over: Bools
-    start: Floats
+    start: Array
     warm: Bools
 
 
@@ -87,7 +87,8 @@ def nothing_in(look: Look) -> Reading:
     """A reading without any news, to enter some into."""
     shape = look.tried.shape
     # Zeros cost nothing where nothing is entered; channels are read one by one.
-    score, start = (np.zeros(shape, order="F") for _ in range(2))
+    score = np.zeros(shape, np.float32, order="F")
+    start = np.zeros(shape, np.uint32, order="F")
     over, warm = (np.zeros(shape, bool, order="F") for _ in range(2))
     return Reading(score, over, start, warm)
 
