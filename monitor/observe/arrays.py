@@ -70,8 +70,11 @@ def side_by_side(places: Ints) -> Ints | slice:
 
 
 def rows_of(values: Array, places: Ints) -> Array:
-    """A copy of some rows of what is kept column by column, as it is kept."""
-    rows: Array = values.T.take(places, axis=1).T
+    """Some rows of what is kept column by column, as it is kept; to be read at once,
+    since it may not be a copy.
+    """
+    mine = side_by_side(places)
+    rows: Array = values.T.take(places, axis=1).T if mine is places else values[mine]
     return rows
 
 

@@ -192,20 +192,22 @@ class Baseline:
             keys = catalog.members(kind)
             if only is not None:
                 keys = only[catalog.key_kind[only] == kind]
-            if len(keys):
+            if kind in PAIRS:
+                for part in parts_of(len(keys)):
+                    mine = keys[part]
+                    self._shrink(mine, self._products(mine, catalog))
+            elif len(keys):
                 parents = self._parents(kind, keys, catalog)
                 wide = np.broadcast_to(parents, (WIDTH, len(keys)))
                 for part in parts_of(len(keys)):
                     self._shrink(keys[part], wide[:, part])
 
     def _parents(self, kind: int, keys: Ints, catalog: Catalog) -> Array:
-        """The rates that keys of a kind lean on, ``[channels, keys]``."""
+        """The rates that single keys lean on, ``[channels, keys]``."""
         if kind == FLEET:
             return PRIOR[:, None]
         if kind in (PROVIDER, TENANT, SEGMENT):
             return self._fleet
-        if kind in PAIRS:
-            return self._products(keys, catalog)
         pair = next(pair for pair, single in PAIRS.items() if single == kind)
         return self._mixes(keys, catalog.members(pair), catalog)
 

@@ -14,6 +14,7 @@ WIDTH = len(CHANNELS)
 #: Column of each channel's numerator and denominator in a count matrix. Only a message
 #: that was delivered can be complained about.
 NUMERATORS: Ints = np.array([COLUMNS.index(channel) for channel in CHANNELS])
+assert NUMERATORS.tolist() == list(range(NUMERATORS[0], len(COLUMNS)))
 DENOMINATORS: Ints = np.array(
     [
         COLUMNS.index("delivered" if channel is Channel.COMPLAINT else "attempts")
@@ -114,4 +115,4 @@ def mask_of(channels: tuple[Channel, ...]) -> Bools:
 def split(counts: Array) -> tuple[Floats, Floats]:
     """Denominators and numerators, ``[rows, channels]`` each, never below 0."""
     columns = np.maximum(counts.T, 0).astype(np.float64, copy=False)
-    return columns[DENOMINATORS].T, columns[NUMERATORS].T
+    return columns[DENOMINATORS].T, columns[NUMERATORS[0] :].T

@@ -157,19 +157,20 @@ def _failures(random: np.random.Generator, tried: Any) -> Any:
 def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
     """An observer, and what makes its next slot ready."""
     random = np.random.default_rng(SEED)
-    leaves = [
+    leaves = KEYS // 2
+    # One by one: a list of them would count as the observer's memory.
+    cells = Cells.of(
         Cell(f"p{number % 20}", f"i{number % 40}", f"c{number}", "", "")
-        for number in range(KEYS // 2)
-    ]
-    cells = Cells.of(leaves)
+        for number in range(leaves)
+    )
     policy = ObservePolicy(max_keys=2 * KEYS, max_leaves=KEYS)
     observer = FleetObserver("default", policy)
     turn = iter(range(1_000_000))
 
     def prepared() -> Callable[[], object]:
         slot = int(EPOCH) // 10 + next(turn)
-        counts = np.zeros((len(leaves), len(COLUMNS)), "<i4")
-        counts[:, 0] = random.poisson(20.0, len(leaves))
+        counts = np.zeros((leaves, len(COLUMNS)), "<i4")
+        counts[:, 0] = random.poisson(20.0, leaves)
         for channel in FAILING:
             rate = PRIOR[CHANNELS.index(channel)]
             failed = random.binomial(counts[:, 0], rate)

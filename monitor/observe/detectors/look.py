@@ -16,7 +16,7 @@ FAILED, AGAINST, TRIED = range(3)
 @dataclass(frozen=True, slots=True)
 class Look:
     """New counts of some keys, and what is known of those keys; all 32-bit and kept
-    channel by channel, or it takes longer.
+    channel by channel, or it takes longer. It is of this moment, and not to be kept.
 
     Args:
         now: time of the look, epoch seconds.
@@ -83,11 +83,19 @@ def column_of(values: Array, rows: Ints, channel: int) -> Array:
     return found
 
 
+def no_news(look: Look) -> Reading:
+    """A reading without any news, not to be written to."""
+    shape = look.tried.shape
+    no, zero = np.broadcast_to(False, shape), np.broadcast_to(0.0, shape)
+    return Reading(zero, no, zero, no)
+
+
 def nothing_in(look: Look) -> Reading:
     """A reading without any news, to enter some into."""
     shape = look.tried.shape
     # Zeros cost nothing where nothing is entered; channels are read one by one.
     score = np.zeros(shape, np.float32, order="F")
+    # Epoch seconds fit into 32 bits until the year 2106.
     start = np.zeros(shape, np.uint32, order="F")
     over, warm = (np.zeros(shape, bool, order="F") for _ in range(2))
     return Reading(score, over, start, warm)

@@ -16,6 +16,7 @@ Keys come last in all arrays, and rules show a few thousand of them at a time, s
 what is worked on stays in the processor's cache.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -342,7 +343,7 @@ class _Grid:
         room = max(_FIRST_PLACES, roomy(wanted))
         if self._at_home:
             room = self._capacity
-            self._place = self._owner = np.arange(room, dtype=np.int32)
+            self._place = self._owner = _own_places(room)
             self._free, self._left = np.zeros(0, np.int32), 0
         else:
             self._place = np.full(self._capacity, NOWHERE, np.int32)
@@ -352,6 +353,14 @@ class _Grid:
         self._sums = np.zeros((*self._sums.shape[:-1], room), np.float32)
         self._start = np.zeros((len(MULTIPLIERS), room), np.uint32)
         self.load(keys, sums, start)
+
+
+@lru_cache(maxsize=2)
+def _own_places(room: int) -> Array:
+    """The place of each key, if it is its own; the same for all channels."""
+    places = np.arange(room, dtype=np.int32)
+    places.flags.writeable = False
+    return places
 
 
 def _put(planes: Array, places: Ints, values: Array) -> None:

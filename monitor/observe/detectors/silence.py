@@ -15,7 +15,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors.look import Look, Reading, nothing_in
+from monitor.observe.detectors.look import Look, Reading, no_news
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: Parts of a day, and their length.
@@ -72,7 +72,7 @@ class Silence:
         quiet = np.flatnonzero(tried <= 0)
         if not len(quiet):
             self._mute[look.keys] = False
-            return nothing_in(look)
+            return no_news(look)
         score = np.zeros(look.tried.shape)
         start = np.full(look.tried.shape, look.begins)
         keys = look.keys[quiet]
