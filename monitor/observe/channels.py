@@ -112,7 +112,10 @@ def mask_of(channels: tuple[Channel, ...]) -> Bools:
     return mask
 
 
-def split(counts: Array) -> tuple[Floats, Floats]:
-    """Denominators and numerators, ``[rows, channels]`` each, never below 0."""
-    columns = np.maximum(counts.T, 0).astype(np.float64, copy=False)
+def split(counts: Array, kind: type = np.float64) -> tuple[Array, Array]:
+    """Denominators and numerators, ``[rows, channels]`` each, never below 0, channel by
+    channel, as numbers of a kind.
+    """
+    columns: Array = np.zeros(counts.T.shape, kind)
+    np.maximum(counts.T, 0, out=columns, casting="unsafe")
     return columns[DENOMINATORS].T, columns[NUMERATORS[0] :].T

@@ -9,7 +9,6 @@ from monitor.events import Cells, CountDelta
 from monitor.observe.arrays import (
     Array,
     Bools,
-    Floats,
     Ints,
     State,
     parts_of,
@@ -60,11 +59,6 @@ class Sums(NamedTuple):
     def part(self, rows: Ints | slice) -> "Sums":
         """Some of the rows."""
         return Sums(self.slot, self.keys[rows], self.tried[rows], self.failed[rows])
-
-
-def _left(counts: Floats) -> Array:
-    left = np.zeros_like(counts, np.float32)
-    return np.maximum(counts, 0.0, out=left, casting="same_kind")
 
 
 class Rows(NamedTuple):
@@ -141,7 +135,7 @@ class Memory:
         """
         keys, counts = roll_up(rows.leaf_keys, rows.counts)
         self.windows.add(rows.slot, keys, counts)
-        tried, failed = split(counts)
+        tried, failed = split(counts, np.float32)
         self.season.note(rows.slot, keys, tried, failed)
         mine = np.flatnonzero(explained.any(axis=1))
         if len(mine):
@@ -151,7 +145,9 @@ class Memory:
             place = np.searchsorted(keys, theirs)
             tried[place] -= gone[:, :WIDTH]
             failed[place] -= gone[:, WIDTH:]
-        return Sums(rows.slot, keys, _left(tried), _left(failed))
+            for left in (tried, failed):
+                np.maximum(left, 0, out=left)
+        return Sums(rows.slot, keys, tried, failed)
 
     def take_gone(self) -> Ints:
         """Places of keys that were evicted since the last call."""
