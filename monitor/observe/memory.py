@@ -162,7 +162,7 @@ class Memory:
 
     def _learn(self, sums: Sums) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]
-        gate = np.where(warm, np.float32(WARM_GATE), np.float32(1.0))
+        gate = np.where(warm.T, np.float32(WARM_GATE), np.float32(1.0)).T
         # What the hour makes of a rate is not for the baseline to learn again.
         tried = sums.tried * self.season.factors(sums.slot, keys)
         self.baseline.add(sums.slot, keys, tried * gate, sums.failed * gate)

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.observe.arrays import Array, Floats, Ints
 from monitor.observe.channels import WIDTH
+from monitor.observe.detectors import scan as scan_module
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 
 GRID = len(MULTIPLIERS)
@@ -92,3 +93,19 @@ def test_failures_that_were_expected_open_nothing() -> None:
         assert best.tolist() == [0.0] * 10
         assert windows.rows.tolist() == []
     assert len(scan.state(10)["places"]) == 0
+
+
+def test_when_few_windows_are_left_their_room_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scan_module, "STEPS", 1)
+    scan, keys = Scan(5_000, FAILED, AGAINST), np.arange(5_000)
+    counts = np.full((5_000, 3), (1.0, 0.1, 5.0), np.float32).T
+    scan.step(1.0, 0, (keys, keys), counts, LINE)
+    assert len(scan.news(keys, np.zeros((5_000, WIDTH)))[0]) == 5_000
+    scan.reset(keys[7:], np.ones(WIDTH, bool))
+    few = np.arange(7)
+    scan.step(2.0, 0, (few, few), counts[:, :7], LINE)
+    rows = scan.news(keys, np.zeros((5_000, WIDTH)))[0]
+    assert rows.tolist() == few.tolist()
+    assert scan.state(5_000)["start"].tolist() == [[1] * GRID] * 7
