@@ -69,6 +69,16 @@ def side_by_side(places: Ints) -> Ints | slice:
     return places
 
 
+def used(counts: Array) -> list[int]:
+    """Columns of counts, none below 0, that are not 0 throughout.
+
+    >>> used(np.array([[0.0, 2.0], [0.0, 0.0]]))
+    [1]
+    """
+    # Several times as fast as to ask for any that is not 0.
+    return np.flatnonzero(counts.max(axis=0, initial=0) > 0).tolist()
+
+
 def rows_of(values: Array, places: Ints) -> Array:
     """Some rows of what is kept column by column, as it is kept; to be read at once,
     since it may not be a copy.

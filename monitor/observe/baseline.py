@@ -24,6 +24,7 @@ from monitor.observe.arrays import (
     parts_of,
     roll_up,
     side_by_side,
+    used,
     widened,
 )
 from monitor.observe.channels import PRIOR, WIDTH
@@ -127,7 +128,7 @@ class Baseline:
         stay, *memories = self._response(steps)
         for side, channel in np.ndindex(2, WIDTH):
             waiting, *sums = self._sums[:, side, channel, : self._end]
-            if not waiting.any() and not sums[-1].any():
+            if max(of.max(initial=0) for of in (waiting, sums[-1])) == 0:
                 continue
             for memory, (arrived, kept) in zip(sums, memories, strict=True):
                 memory *= kept
@@ -145,7 +146,7 @@ class Baseline:
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
         places = side_by_side(keys)
         for side, counts in enumerate((tried, failed)):
-            for channel in np.flatnonzero(counts.any(axis=0)).tolist():
+            for channel in used(counts):
                 added = counts[:, channel].astype(np.float32)
                 for stage, part in enumerate((stay, to_short, to_long)):
                     if part:  # of the newest slot nothing has arrived yet
@@ -226,11 +227,12 @@ class Baseline:
         waiting, hour, _ = self._sums[:, 0]
         volume = waiting.take(pairs, axis=1) + hour.take(pairs, axis=1)
         groups = place[parts[:, :1]]
-        met, tried = roll_up(groups, volume.T)
-        failed = roll_up(groups, (volume * self._rate.take(parts[:, 1], axis=1)).T)[1]
+        failing = volume * self._rate.take(parts[:, 1], axis=1)
+        met, sums = roll_up(groups, np.concatenate([volume, failing]).T)
+        tried, failed = sums.T[:WIDTH], sums.T[WIDTH:]
         self._mix[:, keys] = self._fleet
         little = _TINY * self._fleet
-        self._mix[:, keys[met]] = (failed.T + little) / (tried.T + _TINY)
+        self._mix[:, keys[met]] = (failed + little) / (tried + _TINY)
         mixes: Array = self._mix.take(keys, axis=1)
         return mixes
 

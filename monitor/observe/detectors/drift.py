@@ -17,6 +17,7 @@ from monitor.observe.arrays import (
     Ints,
     State,
     side_by_side,
+    used,
     widened,
 )
 from monitor.observe.baseline import K_POP
@@ -81,7 +82,7 @@ class Drift:
         """Take new counts in, and judge them if an hour is over."""
         places = side_by_side(look.keys)
         for side, counts in ((_TRIED, look.tried), (_FAILED, look.failed)):
-            for channel in np.flatnonzero(counts.any(axis=0)).tolist():
+            for channel in used(counts):
                 self._sums[_RECENT, side, channel][places] += counts[:, channel]
         if np.isnan(self._judged):
             self._judged = look.now
@@ -134,16 +135,16 @@ class Drift:
     def _judge(self, now: float) -> None:
         tried, failed = self._by_key(_RECENT)
         past = self._by_key(_REFERENCE)[_TRIED]
-        used = np.flatnonzero((tried > 0).any(axis=1))
-        rate, info = self._reference(used)
-        tried, failed = tried[used].astype(float), failed[used].astype(float)
-        past = past[used]
+        keys = np.flatnonzero((tried > 0).any(axis=1))
+        rate, info = self._reference(keys)
+        tried, failed = tried[keys].astype(float), failed[keys].astype(float)
+        past = past[keys]
         expected = tried * rate * (1.0 + MARGIN) + SLACK
         found = deviance(failed, expected, 1.0 / (CV**2 + 1.0 / info))
         ripe = (past >= LEAST_PAST * tried) & (tried >= LEAST_RECENT * past)
         found = np.where(ripe & (failed >= FEWEST), found, 0.0)
         self._score[:] = 0.0
-        self._score[used] = found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
+        self._score[keys] = found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
         self._since[self._score <= SCREEN] = int(now)
         self._news = bool(self._score.any())
 
