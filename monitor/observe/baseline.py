@@ -23,6 +23,8 @@ from monitor.observe.arrays import (
     State,
     parts_of,
     roll_up,
+    side_by_side,
+    used,
     widened,
 )
 from monitor.observe.channels import PRIOR, WIDTH
@@ -66,7 +68,8 @@ _TINY = 1e-12
 
 
 class Baseline:
-    """Learned rates ``[keys, channels]``; ``rate`` and ``info`` as of ``refresh``.
+    """Learned rates; ``rate`` and ``info`` as of ``refresh``. All is kept channel by
+    channel: what never fails costs no memory.
 
     Args:
         slot_seconds: length of a slot.
@@ -77,24 +80,35 @@ class Baseline:
         self._seconds = slot_seconds
         self.head: int | None = None
         self.first: int | None = None
+        self._end = 0  # of the places that were ever in use
         # Stages (waiting, short, long) x (denominators, numerators). 32 bits will do:
         # a slot adds or takes a ten-thousandth of a sum, not a ten-millionth.
-        self._sums: Array = np.zeros((3, 2, capacity, WIDTH), np.float32)
-        prior = PRIOR.astype(np.float32)
-        self.rate: Array = np.tile(prior, (capacity, 1))
-        self.info: Array = np.full((capacity, WIDTH), K_POP, np.float32)
-        self._mix: Array = np.tile(prior, (capacity, 1))
+        self._sums: Array = np.zeros((3, 2, WIDTH, capacity), np.float32)
+        prior = np.repeat(PRIOR.astype(np.float32)[:, None], capacity, axis=1)
+        self._rate: Array = prior
+        self._info: Array = np.full((WIDTH, capacity), K_POP, np.float32)
+        self._mix: Array = prior.copy()
+
+    @property
+    def rate(self) -> Array:
+        """What is normal, ``[keys, channels]``."""
+        return self._rate.T
+
+    @property
+    def info(self) -> Array:
+        """Failures that stand behind the rates, ``[keys, channels]``."""
+        return self._info.T
 
     @property
     def learned(self) -> Array:
         """Attempts (complaints: delivered) behind the long memory."""
-        learned: Array = self._sums[2, 0]
+        learned: Array = self._sums[2, 0].T
         return learned
 
     @property
-    def failures(self) -> Floats:
+    def failures(self) -> Array:
         """Failures in the long memory: those of a day."""
-        failures: Floats = self._sums[2, 1]
+        failures: Array = self._sums[2, 1].T
         return failures
 
     @property
@@ -111,13 +125,15 @@ class Baseline:
         steps = slot - self.head
         if steps <= 0:
             return
-        stay, (to_short, short), (to_long, long) = self._response(steps)
-        waiting, hour, day = self._sums
-        hour *= short
-        hour += waiting * to_short
-        day *= long
-        day += waiting * to_long
-        waiting *= stay
+        stay, *memories = self._response(steps)
+        for side, channel in np.ndindex(2, WIDTH):
+            waiting, *sums = self._sums[:, side, channel, : self._end]
+            if max(of.max(initial=0) for of in (waiting, sums[-1])) == 0:
+                continue
+            for memory, (arrived, kept) in zip(sums, memories, strict=True):
+                memory *= kept
+                memory += waiting * arrived
+            waiting *= stay
         self.head = slot
 
     def add(self, slot: int, keys: Ints, tried: Floats, failed: Floats) -> None:
@@ -126,11 +142,16 @@ class Baseline:
         assert self.first is not None
         assert slot <= self.head
         self.first = min(self.first, slot)
+        self._end = max(self._end, int(keys.max(initial=NOWHERE)) + 1)
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
-        for stage, part in enumerate((stay, to_short, to_long)):
-            if part:  # of the newest slot nothing has arrived in the memories yet
-                for side, counts in enumerate((tried, failed)):
-                    self._sums[stage, side, keys] += _times(counts, part)
+        places = side_by_side(keys)
+        for side, counts in enumerate((tried, failed)):
+            for channel in used(counts):
+                added = counts[:, channel].astype(np.float32)
+                for stage, part in enumerate((stay, to_short, to_long)):
+                    if part:  # of the newest slot nothing has arrived yet
+                        sums = self._sums[stage, side, channel]
+                        sums[places] += added * np.float32(part)
 
     def _response(
         self, steps: int
@@ -148,15 +169,18 @@ class Baseline:
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget what waits: it was part of an incident, not of what is normal."""
-        self._sums[0][:, keys] *= ~channels
+        waiting = self._sums[0]
+        waiting[..., keys] *= ~channels[:, None]
 
     def relearn(
         self, keys: Ints, channels: Bools, tried: Floats, failed: Floats
     ) -> None:
         """Take the rates of some counts for those of all memories."""
         rate = (failed + K_POP) / (tried + K_POP / self.rate[keys])
-        known = self._sums[:, 0, keys] * rate
-        self._sums[:, 1, keys] = np.where(channels, known, self._sums[:, 1, keys])
+        tried_all, failed_all = self._sums[:, 0], self._sums[:, 1]
+        known = tried_all[..., keys] * rate.T
+        was = failed_all[..., keys]
+        failed_all[..., keys] = np.where(channels[:, None], known, was)
 
     def refresh(self, catalog: Catalog, only: Ints | None = None) -> None:
         """Compute ``rate`` and ``info`` anew, parents before children.
@@ -169,85 +193,96 @@ class Baseline:
             keys = catalog.members(kind)
             if only is not None:
                 keys = only[catalog.key_kind[only] == kind]
-            if len(keys):
-                parents = self._parents(kind, keys, catalog)
-                wide = np.broadcast_to(parents, (len(keys), WIDTH))
+            if kind in PAIRS:
                 for part in parts_of(len(keys)):
-                    self._shrink(keys[part], wide[part])
+                    mine = keys[part]
+                    self._shrink(mine, self._products(mine, catalog))
+            elif len(keys):
+                parents = self._parents(kind, keys, catalog)
+                wide = np.broadcast_to(parents, (WIDTH, len(keys)))
+                for part in parts_of(len(keys)):
+                    self._shrink(keys[part], wide[:, part])
 
     def _parents(self, kind: int, keys: Ints, catalog: Catalog) -> Array:
-        """The rates that keys of a kind lean on, ``[keys, channels]``."""
+        """The rates that single keys lean on, ``[channels, keys]``."""
         if kind == FLEET:
-            return PRIOR[None, :]
+            return PRIOR[:, None]
         if kind in (PROVIDER, TENANT, SEGMENT):
-            fleet: Array = self.rate[:1]
-            return fleet
-        if kind in PAIRS:
-            return self._products(keys, catalog)
+            return self._fleet
         pair = next(pair for pair, single in PAIRS.items() if single == kind)
         return self._mixes(keys, catalog.members(pair), catalog)
+
+    @property
+    def _fleet(self) -> Array:
+        fleet: Array = self._rate[:, FLEET, None]
+        return fleet
 
     def _mixes(self, keys: Ints, pairs: Ints, catalog: Catalog) -> Array:
         """Rates of the providers that single keys send to, weighted by volume."""
         parts = catalog.key_parts[pairs]
-        place = np.full(len(self.rate) + 1, NOWHERE)  # the last place is NOWHERE's
+        place = np.full(self._rate.shape[1] + 1, NOWHERE)  # the last place is NOWHERE's
         place[keys] = np.arange(len(keys))
         known = (place[parts[:, 0]] != NOWHERE) & (parts[:, 1] != NOWHERE)
         pairs, parts = pairs[known], parts[known]
-        volume = self._sums[0, 0, pairs] + self._sums[1, 0, pairs]
+        waiting, hour, _ = self._sums[:, 0]
+        volume = waiting.take(pairs, axis=1) + hour.take(pairs, axis=1)
         groups = place[parts[:, :1]]
-        met, tried = roll_up(groups, volume)
-        _, failed = roll_up(groups, volume * self.rate[parts[:, 1]])
-        self._mix[keys] = self.rate[0]
-        little = _TINY * self.rate[0]
-        self._mix[keys[met]] = (failed + little) / (tried + _TINY)
-        mixes: Array = self._mix[keys]
+        failing = volume * self._rate.take(parts[:, 1], axis=1)
+        met, sums = roll_up(groups, np.concatenate([volume, failing]).T)
+        tried, failed = sums.T[:WIDTH], sums.T[WIDTH:]
+        self._mix[:, keys] = self._fleet
+        little = _TINY * self._fleet
+        self._mix[:, keys[met]] = (failed + little) / (tried + _TINY)
+        mixes: Array = self._mix.take(keys, axis=1)
         return mixes
 
     def _products(self, keys: Ints, catalog: Catalog) -> Array:
         """The provider's rate times the effect of the pair's other half."""
         own, provider = catalog.key_parts[keys].T
-        rate = np.where(provider[:, None] < 0, self.rate[0], self.rate[provider])
-        effect = np.clip(self.rate[own] / self._mix[own], *EFFECT_RANGE)
-        product = rate * np.where(own[:, None] < 0, 1.0, effect)
+        known = self._rate.take(provider, axis=1)
+        rate = np.where(provider < 0, self._fleet, known)
+        effect = self._rate.take(own, axis=1) / self._mix.take(own, axis=1)
+        np.clip(effect, *EFFECT_RANGE, out=effect)
+        product = rate * np.where(own < 0, 1.0, effect)
         capped: Array = np.minimum(product, HIGHEST_RATE)
         return capped
 
     def _shrink(self, keys: Ints, parents: Array) -> None:
-        hour, day = self._sums[1:]
-        tried_short, failed_short = hour[0, keys], hour[1, keys]
-        tried_long, failed_long = day[0, keys], day[1, keys]
+        hour, day = self._sums[1:].take(keys, axis=-1)
+        (tried_short, failed_short), (tried_long, failed_long) = hour, day
         own = failed_long + K_POP
         long = own / (tried_long + K_POP / parents)
         weight = np.minimum(MOST_LONG, own)
         short = (failed_short + weight) / (tried_short + weight / long)
         rate = np.maximum(short, LEAST_OF_LONG * long)
-        self.rate[keys] = np.minimum(rate, HIGHEST_RATE)
-        self.info[keys] = failed_short + weight
+        self._rate[:, keys] = np.minimum(rate, HIGHEST_RATE)
+        self._info[:, keys] = failed_short + weight
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        have = len(self.rate)
-        self._sums = widened(self._sums, capacity, axis=2)
-        self.rate = widened(self.rate, capacity)
-        self.info = widened(self.info, capacity)
-        self._mix = widened(self._mix, capacity)
-        self.rate[have:] = self._mix[have:] = self.rate[0]
-        self.info[have:] = K_POP
+        have = self._rate.shape[1]
+        self._sums = widened(self._sums, capacity, axis=3)
+        self._rate = widened(self._rate, capacity, axis=1)
+        self._info = widened(self._info, capacity, axis=1)
+        self._mix = widened(self._mix, capacity, axis=1)
+        self._rate[:, have:] = self._mix[:, have:] = self._fleet
+        self._info[:, have:] = K_POP
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        self._sums[:, :, keys] = 0.0
-        self.rate[keys] = self._mix[keys] = self.rate[0]
-        self.info[keys] = K_POP
+        self._sums[..., keys] = 0.0
+        self._rate[:, keys] = self._mix[:, keys] = self._fleet
+        self._info[:, keys] = K_POP
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         slots = (self.first, self.head)
         return {
             "slots": np.array([NOWHERE if slot is None else slot for slot in slots]),
-            "sums": self._sums[:, :, :size],
-            "rates": np.array([self.rate, self.info, self._mix])[:, :size],
+            "sums": self._sums[..., :size].swapaxes(2, 3),
+            "rates": np.array(
+                [every[:, :size].T for every in (self._rate, self._info, self._mix)]
+            ),
         }
 
     def load(self, state: State) -> None:
@@ -255,13 +290,9 @@ class Baseline:
         first, head = (None if slot < 0 else int(slot) for slot in state["slots"])
         self.first, self.head = first, head
         sums = state["sums"]
-        size = sums.shape[2]
-        self._sums[:, :, :size] = sums
-        self.rate[:size], self.info[:size], self._mix[:size] = state["rates"]
-
-
-def _times(counts: Floats, part: float) -> Array:
-    """A part of some counts, 32-bit."""
-    narrow = counts.astype(np.float32)
-    narrow *= np.float32(part)
-    return narrow
+        self._end = size = sums.shape[2]
+        self._sums[..., :size] = sums.swapaxes(2, 3)
+        for every, saved in zip(
+            (self._rate, self._info, self._mix), state["rates"], strict=True
+        ):
+            every[:, :size] = saved.T

@@ -14,6 +14,7 @@ WIDTH = len(CHANNELS)
 #: Column of each channel's numerator and denominator in a count matrix. Only a message
 #: that was delivered can be complained about.
 NUMERATORS: Ints = np.array([COLUMNS.index(channel) for channel in CHANNELS])
+assert NUMERATORS.tolist() == list(range(NUMERATORS[0], len(COLUMNS)))
 DENOMINATORS: Ints = np.array(
     [
         COLUMNS.index("delivered" if channel is Channel.COMPLAINT else "attempts")
@@ -111,7 +112,10 @@ def mask_of(channels: tuple[Channel, ...]) -> Bools:
     return mask
 
 
-def split(counts: Array) -> tuple[Floats, Floats]:
-    """Denominators and numerators, ``[rows, channels]`` each, never below 0."""
-    rows = np.maximum(counts, 0).astype(np.float64)
-    return rows[:, DENOMINATORS], rows[:, NUMERATORS]
+def split(counts: Array, kind: type = np.float64) -> tuple[Array, Array]:
+    """Denominators and numerators, ``[rows, channels]`` each, never below 0, channel by
+    channel, as numbers of a kind.
+    """
+    columns: Array = np.zeros(counts.T.shape, kind)
+    np.maximum(counts.T, 0, out=columns, casting="unsafe")
+    return columns[DENOMINATORS].T, columns[NUMERATORS[0] :].T

@@ -9,12 +9,12 @@ from monitor.events import Cells, CountDelta
 from monitor.observe.arrays import (
     Array,
     Bools,
-    Floats,
     Ints,
     State,
     parts_of,
     roll_up,
     roomy,
+    rows_of,
     widened,
 )
 from monitor.observe.baseline import HIGHEST_RATE, Baseline
@@ -44,13 +44,13 @@ TRUSTED_INFO = 10.0
 class Sums(NamedTuple):
     """Counts of one slot by key that no open incident explains.
 
-    ``tried`` and ``failed`` are ``[keys, channels]``.
+    ``tried`` and ``failed`` are ``[keys, channels]``, 32-bit, kept channel by channel.
     """
 
     slot: int
     keys: Ints
-    tried: Floats
-    failed: Floats
+    tried: Array
+    failed: Array
 
     def without(self, gone: Ints) -> "Sums":
         """The same, but for keys that were evicted since."""
@@ -139,7 +139,7 @@ class Memory:
         """
         keys, counts = roll_up(rows.leaf_keys, rows.counts)
         self.windows.add(rows.slot, keys, counts)
-        tried, failed = split(counts)
+        tried, failed = split(counts, np.float32)
         self.season.note(rows.slot, keys, tried, failed)
         mine = np.flatnonzero(explained.any(axis=1))
         if len(mine):
@@ -149,7 +149,9 @@ class Memory:
             place = np.searchsorted(keys, theirs)
             tried[place] -= gone[:, :WIDTH]
             failed[place] -= gone[:, WIDTH:]
-        return Sums(rows.slot, keys, np.maximum(tried, 0), np.maximum(failed, 0))
+            for left in (tried, failed):
+                np.maximum(left, 0, out=left)
+        return Sums(rows.slot, keys, tried, failed)
 
     def take_gone(self) -> Ints:
         """Places of keys that were evicted since the last call."""
@@ -164,7 +166,7 @@ class Memory:
 
     def _learn(self, sums: Sums) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]
-        gate = np.where(warm, WARM_GATE, 1.0) if warm.any() else 1.0
+        gate = np.where(warm.T, np.float32(WARM_GATE), np.float32(1.0)).T
         # What the hour makes of a rate is not for the baseline to learn again.
         tried = sums.tried * self.season.factors(sums.slot, keys)
         self.baseline.add(sums.slot, keys, tried * gate, sums.failed * gate)
@@ -172,11 +174,11 @@ class Memory:
         late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
         if late < BLOCK_SECONDS:
             # What comes later would be an odd lot in the block of another minute.
-            info = self.baseline.info[keys]
+            info = rows_of(self.baseline.info, keys)
             # Where a score is high, too: leaving out the peaks of a rate that breathes
             # would make it look calm.
             trusted = self.known(keys) & (info >= TRUSTED_INFO)
-            expected = tried * self.baseline.rate[keys]
+            expected = tried * rows_of(self.baseline.rate, keys)
             self.dispersion.add(keys, sums.failed, expected, info, trusted)
 
     def relearn(self, keys: Ints, channels: Bools, slot: int) -> None:
@@ -204,7 +206,7 @@ class Memory:
             self.baseline.refresh(self.catalog)
         self._refreshed = state
         now = (slot + 1) * self._policy.slot_seconds
-        self.dispersion.close_block(now, self.baseline.info)
+        self.dispersion.close_block(now, self.baseline.info[: len(self.catalog.scopes)])
 
     def refresh_in_backlog(self, slot: int) -> None:
         """The same about once a minute of event time, while catching up."""
@@ -213,17 +215,18 @@ class Memory:
         ):
             self.refresh(slot)
 
-    def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Floats:
+    def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
         """Rates that are normal in a slot, ``[keys, channels]``."""
-        rate = self.baseline.rate[keys] * self.season.factors(slot, keys)
-        normal: Floats = np.minimum(rate, HIGHEST_RATE)
+        rate = self.baseline.rate
+        mine = rate[keys] if isinstance(keys, slice) else rows_of(rate, keys)
+        normal: Array = np.minimum(mine * self.season.factors(slot, keys), HIGHEST_RATE)
         return normal
 
     def known(self, keys: Ints) -> Bools:
         """Where a baseline has been learned, ``[keys, channels]``."""
         if self.baseline.age_seconds < WARM_UP_SECONDS:
             return np.zeros((len(keys), WIDTH), bool)
-        known: Bools = self.baseline.learned[keys] >= KNOWN_ATTEMPTS
+        known: Bools = rows_of(self.baseline.learned, keys) >= KNOWN_ATTEMPTS
         return known
 
     def state(self) -> dict[str, State]:

@@ -12,7 +12,8 @@ from monitor.observe.arrays import Array, Ints, State, roll_up
 #: How far back blame can look: longer than any spike worth a page takes to be found.
 HORIZON_SECONDS = 900.0
 
-#: Most rows of 44 bytes kept; beyond it the oldest slots go first.
+#: Most rows kept, of 22 bytes, or 40 where a leaf counts much; beyond it the oldest
+#: slots go first.
 MAX_ROWS = 400_000
 
 #: A slot in so many pieces is put together.
@@ -23,6 +24,13 @@ MAX_REASONS = 2_000
 
 #: Most reasons that an incident shows.
 TOP_REASONS = 3
+
+
+def _narrow(counts: Array) -> Array:
+    """The same in 16 bits, if they fit."""
+    most = np.iinfo(np.int16).max
+    fit = counts.max(initial=0) <= most and counts.min(initial=0) >= -most
+    return counts.astype(np.int16 if fit else np.int32)
 
 
 class Rows(NamedTuple):
@@ -42,7 +50,7 @@ class RecentLeaves:
 
     def __init__(self, slot_seconds: float) -> None:
         self._most = max(2, int(HORIZON_SECONDS // slot_seconds))
-        self._slots: dict[int, list[tuple[Ints, Array]]] = {}
+        self._slots: dict[int, list[tuple[Array, Array]]] = {}
         self.rows = 0
 
     @property
@@ -55,7 +63,7 @@ class RecentLeaves:
         if slot < self.first:
             return
         pieces = self._slots.setdefault(slot, [])
-        pieces.append((leaves, counts))
+        pieces.append((leaves.astype(np.int32), _narrow(counts)))
         self.rows += len(leaves)
         if len(pieces) > MAX_PIECES:
             self._join(slot)
@@ -109,7 +117,7 @@ class RecentLeaves:
             np.concatenate([piece[0] for piece in pieces])[:, None],
             np.concatenate([piece[1] for piece in pieces]),
         )
-        self._slots[slot] = [(leaves, counts.astype(np.int32))]
+        self._slots[slot] = [(leaves.astype(np.int32), _narrow(counts))]
         self._count()
 
     def _drop(self, slot: int) -> None:
@@ -120,7 +128,7 @@ class RecentLeaves:
         self.rows = sum(len(leaves) for leaves, _ in pieces)
 
 
-def _rows(slots: list[Ints], leaves: list[Ints], counts: list[Array]) -> Rows:
+def _rows(slots: list[Ints], leaves: list[Array], counts: list[Array]) -> Rows:
     nothing = np.zeros(0, np.int64)
     return Rows(
         np.concatenate([nothing, *slots]),

@@ -219,6 +219,7 @@ class Rounds:
         if watched and self._silent(rule, fleet, now).any():
             self._tell_fleet(rule, now)
             return
+        others = others[rule.may_be_silent(others, head)]
         silent = others[self._silent(rule, others, head)]
         if not len(silent):
             return

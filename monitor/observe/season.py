@@ -92,12 +92,14 @@ class Season:
         """How many scopes and channels have a row."""
         return int(np.count_nonzero(self._key >= 0))
 
-    def factors(self, slot: int, keys: Ints | slice = slice(None)) -> Floats:
-        """Factors of keys in a slot, ``[keys, channels]``, or one 1 for all of them."""
+    def factors(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
+        """Factors of keys in a slot, ``[keys, channels]``, or one 1 for all of them,
+        32-bit as rates are.
+        """
         now = self._at((slot + 0.5) * self._slot_seconds)
         if (now == 1.0).all():
-            return np.ones((1, 1))
-        factors: Floats = now[self._row[keys]]
+            return np.ones((1, 1), np.float32)
+        factors: Array = now.astype(np.float32)[self._row[keys]]
         return factors
 
     def _at(self, seconds: float) -> Floats:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.events import Channel, IncidentKind, Scope
-from monitor.observe.arrays import Bools, Floats, Ints, State
+from monitor.observe.arrays import Bools, Floats, Ints, State, rows_of
 from monitor.observe.blame import COMBINATIONS, DIMENSIONS, Leaves, search
 from monitor.observe.book import Book, inside, keys_of
 from monitor.observe.case import LIMIT, Case
@@ -153,18 +153,20 @@ class Watch:
             tried=sums.tried,
             failed=sums.failed,
             rate=memory.normal(sums.slot, keys),
-            info=memory.baseline.info[keys],
-            cv2=memory.dispersion.cv2[keys],
-            phi=memory.dispersion.phi[keys],
+            info=rows_of(memory.baseline.info, keys),
+            cv2=rows_of(memory.dispersion.cv2, keys),
+            phi=rows_of(memory.dispersion.phi, keys),
             known=memory.known(keys),
             threshold=self._thresholds(sums),
         )
 
     def _thresholds(self, sums: Sums) -> Floats:
-        thresholds = np.full(sums.tried.shape, self._knob.threshold)
+        # One number for all of them, unless some differ.
+        thresholds = np.broadcast_to(self._knob.threshold, sums.tried.shape)
         place_of, cases = self._memory.catalog.place_of, self._book.lately_closed
         again = [(place_of(case.scope), case.column) for case in cases(self._now)]
         if again:
+            thresholds = thresholds.copy()
             places, columns = np.array(again).T
             rows = np.searchsorted(sums.keys, places) % len(sums.keys)
             met = sums.keys[rows] == places
@@ -337,10 +339,10 @@ def _merged(fresh: list[Sums]) -> Sums:
     """Several slots as one look."""
     if len(fresh) == 1:
         return fresh[0]
-    keys, place = np.unique(
-        np.concatenate([sums.keys for sums in fresh]), return_inverse=True
-    )
-    counts = np.zeros((len(keys), 2 * WIDTH))
-    pieces = [np.hstack([sums.tried, sums.failed]) for sums in fresh]
-    np.add.at(counts, place, np.concatenate(pieces))
-    return Sums(fresh[-1].slot, keys, counts[:, :WIDTH], counts[:, WIDTH:])
+    keys = np.unique(np.concatenate([sums.keys for sums in fresh]))
+    counts = np.zeros((2 * WIDTH, len(keys)), np.float32)
+    for sums in fresh:
+        places = np.searchsorted(keys, sums.keys)
+        for mine, column in zip(counts, (*sums.tried.T, *sums.failed.T), strict=True):
+            mine[places] += column
+    return Sums(fresh[-1].slot, keys, counts[:WIDTH].T, counts[WIDTH:].T)

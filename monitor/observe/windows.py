@@ -10,14 +10,14 @@ began at second ``t``:
 * ``1h``: the 12 newest buckets of 300 s; ``24h``: the 24 newest buckets of 3,600 s.
 
 Rows of a ring carry the number of the bucket they hold, so slots may come in any
-order, and one that is older than its ring reaches is simply no longer counted. A row
-is made when its bucket begins, and holds only the places that there are by then.
+order, and one that is older than its ring reaches is simply no longer counted.
 """
 
 import numpy as np
 
 from monitor.events import COLUMNS
-from monitor.observe.arrays import Array, Floats, Ints, State, widened
+from monitor.observe.arrays import Array, Floats, Ints, State
+from monitor.observe.digits import Digits
 
 #: Shortest bucket, seconds; slots below it share one, or a 5-minute ring would be long.
 FINE_SECONDS = 10
@@ -25,7 +25,9 @@ FINE_SECONDS = 10
 #: How far a slot may lie ahead of ``now``, seconds: clocks of hosts differ.
 FUTURE_SECONDS = 60
 
-_NO_SUMS: Array = np.zeros((0, len(COLUMNS)), np.uint32)
+
+def _no_sums() -> list[Digits]:
+    return [Digits() for _ in COLUMNS]
 
 
 class _Ring:
@@ -36,20 +38,19 @@ class _Ring:
     def __init__(self, seconds: int, buckets: int) -> None:
         self.seconds = seconds
         self.stamp: Ints = np.full(buckets + FUTURE_SECONDS // seconds + 1, -1)
-        self.sums: list[Array] = [_NO_SUMS] * len(self.stamp)
+        self.sums = [_no_sums() for _ in self.stamp]
 
-    def add(self, bucket: int, keys: Ints, counts: Array, capacity: int) -> None:
+    def add(self, bucket: int, keys: Ints, counts: Array) -> None:
         row = bucket % len(self.stamp)
         if self.stamp[row] > bucket:
             return
         if self.stamp[row] < bucket:
             self.stamp[row] = bucket
-            self.sums[row] = _NO_SUMS
-        if len(self.sums[row]) < capacity:
-            self.sums[row] = widened(self.sums[row], capacity)
-        self.sums[row][keys] += counts
+            self.sums[row] = _no_sums()
+        for sums, column in zip(self.sums[row], counts.T, strict=True):
+            sums.add(keys, column)
 
-    def held(self, head: int, buckets: int) -> list[Array]:
+    def held(self, head: int, buckets: int) -> list[list[Digits]]:
         rows = np.flatnonzero((self.stamp > head - buckets) & (self.stamp <= head))
         return [self.sums[row] for row in rows]
 
@@ -79,30 +80,27 @@ class Windows:
 
     def add(self, slot: int, keys: Ints, counts: Array) -> None:
         """Add rows ``[keys, COLUMNS]`` of one slot; each key at most once."""
-        narrow = counts.astype(np.uint32)
+        narrow = counts.astype(np.uint32, order="F")
         for ring in self._rings:
             bucket = slot * self._slot_seconds // ring.seconds
-            ring.add(bucket, keys, narrow, self._capacity)
+            ring.add(bucket, keys, narrow)
 
     def total(self, window: str, now: float, keys: Ints) -> Floats:
         """Sums ``[keys, COLUMNS]`` of a window that ends with the bucket of ``now``."""
         total = np.zeros((len(keys), len(COLUMNS)))
         for sums in self._held(window, now):
-            if len(sums) == self._capacity:
-                total += sums[keys]
-            else:
-                old = np.flatnonzero(keys < len(sums))
-                total[old] += sums[keys[old]]
+            for counts, column in zip(sums, total.T, strict=True):
+                column += counts.of(keys)
         return total
 
     def column(self, window: str, now: float, column: int) -> Floats:
         """One column of a window's sums, of all places."""
         total = np.zeros(self._capacity)
         for sums in self._held(window, now):
-            total[: len(sums)] += sums[:, column]
+            total += sums[column].first(self._capacity)
         return total
 
-    def _held(self, window: str, now: float) -> list[Array]:
+    def _held(self, window: str, now: float) -> list[list[Digits]]:
         ring, buckets = self._spans[window]
         return ring.held(int(now // ring.seconds), buckets)
 
@@ -114,7 +112,8 @@ class Windows:
         """Clear the places of evicted keys."""
         for ring in self._rings:
             for sums in ring.sums:
-                sums[keys[keys < len(sums)]] = 0
+                for counts in sums:
+                    counts.clear(keys)
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
@@ -125,8 +124,8 @@ class Windows:
             held = np.zeros((len(used), size, len(COLUMNS)), np.uint32)
             state[f"sums{number}"] = held
             for row, at in zip(held, used, strict=True):
-                sums = ring.sums[at][:size]
-                row[: len(sums)] = sums
+                for column, counts in zip(row.T, ring.sums[at], strict=True):
+                    column[:] = counts.first(size)
         return state
 
     def load(self, state: State) -> None:
@@ -135,4 +134,6 @@ class Windows:
             ring.stamp[:] = state[f"stamp{number}"]
             held = np.flatnonzero(ring.stamp >= 0)
             for row, saved in zip(held, state[f"sums{number}"], strict=True):
-                ring.sums[row] = widened(saved, self._capacity)
+                keys = np.arange(len(saved))
+                for counts, column in zip(ring.sums[row], saved.T, strict=True):
+                    counts.add(keys, column)

@@ -132,12 +132,12 @@ def _looks(rule: Detector, places: int) -> Callable[[], Callable[[], object]]:
             begins=now,
             keys=np.arange(places),
             kinds=np.ones(places, np.int8),
-            tried=tried.astype(float),
+            tried=tried.astype(float, order="F"),  # as an observer has them
             failed=_failures(random, tried),
-            rate=np.tile(PRIOR, (places, 1)),
-            info=np.full(shape, 50.0),
-            cv2=np.full(shape, 0.01),
-            phi=np.ones(shape),
+            rate=np.tile(PRIOR.astype(np.float32), (places, 1)),
+            info=np.full(shape, 50.0, np.float32),
+            cv2=np.full(shape, 0.01, np.float32),
+            phi=np.ones(shape, np.float32),
             known=np.ones(shape, bool),
             threshold=np.full(shape, 16.0),
         )
@@ -147,7 +147,7 @@ def _looks(rule: Detector, places: int) -> Callable[[], Callable[[], object]]:
 
 
 def _failures(random: np.random.Generator, tried: Any) -> Any:
-    failed = np.zeros(tried.shape)
+    failed = np.zeros(tried.shape, order="F")
     for channel in FAILING:
         column = CHANNELS.index(channel)
         failed[:, column] = random.binomial(tried[:, column], PRIOR[column])
@@ -157,19 +157,20 @@ def _failures(random: np.random.Generator, tried: Any) -> Any:
 def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
     """An observer, and what makes its next slot ready."""
     random = np.random.default_rng(SEED)
-    leaves = [
+    leaves = KEYS // 2
+    # One by one: a list of them would count as the observer's memory.
+    cells = Cells.of(
         Cell(f"p{number % 20}", f"i{number % 40}", f"c{number}", "", "")
-        for number in range(KEYS // 2)
-    ]
-    cells = Cells.of(leaves)
+        for number in range(leaves)
+    )
     policy = ObservePolicy(max_keys=2 * KEYS, max_leaves=KEYS)
     observer = FleetObserver("default", policy)
     turn = iter(range(1_000_000))
 
     def prepared() -> Callable[[], object]:
         slot = int(EPOCH) // 10 + next(turn)
-        counts = np.zeros((len(leaves), len(COLUMNS)), "<i4")
-        counts[:, 0] = random.poisson(20.0, len(leaves))
+        counts = np.zeros((leaves, len(COLUMNS)), "<i4")
+        counts[:, 0] = random.poisson(20.0, leaves)
         for channel in FAILING:
             rate = PRIOR[CHANNELS.index(channel)]
             failed = random.binomial(counts[:, 0], rate)

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.observe.arrays import Array, Floats, Ints
 from monitor.observe.channels import WIDTH
+from monitor.observe.detectors import scan as scan_module
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 
 GRID = len(MULTIPLIERS)
@@ -68,7 +69,7 @@ def test_the_grid_is_that_of_all_windows_of_all_keys(keys: int, part: float) -> 
             counts = np.array([failed[rows, channel], expected, expected * 50])
             counts = counts.astype(np.float32)
             places, now = (rows, mine[rows]), 1_000.0 + look
-            best, windows = scan.step(now, channel, places, tuple(counts), LINE)
+            best, windows = scan.step(now, channel, places, counts, LINE)
             wanted = plain.step(now, channel, mine[rows], counts)
             assert np.allclose(best, wanted, atol=1e-6)
             assert windows.rows.tolist() == rows[wanted >= LINE].tolist()
@@ -86,9 +87,25 @@ def test_rows_without_news_change_nothing() -> None:
 
 def test_failures_that_were_expected_open_nothing() -> None:
     scan, rows = Scan(10, FAILED, AGAINST), np.arange(10)
-    counts = tuple(np.full(10, count, np.float32) for count in (1.0, 50.0, 900.0))
+    counts = np.full((10, 3), (1.0, 50.0, 900.0), np.float32).T
     for now in (1.0, 2.0):
         best, windows = scan.step(now, 0, (rows, rows), counts, LINE)
         assert best.tolist() == [0.0] * 10
         assert windows.rows.tolist() == []
     assert len(scan.state(10)["places"]) == 0
+
+
+def test_when_few_windows_are_left_their_room_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scan_module, "STEPS", 1)
+    scan, keys = Scan(5_000, FAILED, AGAINST), np.arange(5_000)
+    counts = np.full((5_000, 3), (1.0, 0.1, 5.0), np.float32).T
+    scan.step(1.0, 0, (keys, keys), counts, LINE)
+    assert len(scan.news(keys, np.zeros((5_000, WIDTH)))[0]) == 5_000
+    scan.reset(keys[7:], np.ones(WIDTH, bool))
+    few = np.arange(7)
+    scan.step(2.0, 0, (few, few), counts[:, :7], LINE)
+    rows = scan.news(keys, np.zeros((5_000, WIDTH)))[0]
+    assert rows.tolist() == few.tolist()
+    assert scan.state(5_000)["start"].tolist() == [[1] * GRID] * 7

@@ -10,10 +10,19 @@ With it a rise of less than two thirds can never be told, and a doubling needs a
 import numpy as np
 
 from monitor.events import IncidentKind
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    State,
+    side_by_side,
+    used,
+    widened,
+)
 from monitor.observe.baseline import K_POP
 from monitor.observe.channels import FLOOR, PRIOR, SLACK, WIDTH
-from monitor.observe.detectors.look import Look, Reading, nothing_in
+from monitor.observe.detectors.look import Look, Reading, no_news
 from monitor.observe.detectors.nb_glr import deviance
 from monitor.observe.keys import FLEET
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
@@ -60,8 +69,8 @@ class Drift:
     def __init__(self, policy: ObservePolicy, capacity: int) -> None:
         del policy
         self.ceiling: Floats = np.full(WIDTH, np.inf)
-        # Memories x (denominators, numerators).
-        self._sums: Array = np.zeros((2, 2, capacity, WIDTH), np.float32)
+        # Memories x (denominators, numerators), channel by channel.
+        self._sums: Array = np.zeros((2, 2, WIDTH, capacity), np.float32)
         self._score: Array = np.zeros((capacity, WIDTH), np.float32)
         # Epoch seconds fit into 32 bits until the year 2106.
         self._since: Array = np.zeros((capacity, WIDTH), np.uint32)
@@ -71,8 +80,10 @@ class Drift:
 
     def look(self, look: Look) -> Reading:
         """Take new counts in, and judge them if an hour is over."""
-        self._sums[_RECENT, _TRIED, look.keys] += look.tried
-        self._sums[_RECENT, _FAILED, look.keys] += look.failed
+        places = side_by_side(look.keys)
+        for side, counts in ((_TRIED, look.tried), (_FAILED, look.failed)):
+            for channel in used(counts):
+                self._sums[_RECENT, side, channel][places] += counts[:, channel]
         if np.isnan(self._judged):
             self._judged = look.now
         passed = look.now - self._judged
@@ -81,7 +92,7 @@ class Drift:
             self._flow(passed)
             self._judge(look.now)
         if not self._news:
-            return nothing_in(look)
+            return no_news(look)
         score = self._score[look.keys].astype(float)
         since = self._since[look.keys].astype(float)
         over = score >= look.threshold
@@ -89,7 +100,7 @@ class Drift:
 
     def figures(self, key: int, column: int) -> tuple[float, float, float]:
         """Attempts and failures of the day, and the rate of the weeks before it."""
-        tried, failed = self._sums[_RECENT, :, key, column].tolist()
+        tried, failed = self._sums[_RECENT, :, column, key].tolist()
         rate, _ = self._reference(np.array([key]))
         return tried, failed, float(rate[0, column])
 
@@ -97,62 +108,71 @@ class Drift:
         """Evidence, as of the last hour."""
         return float(self._score[key, column])
 
+    def _by_key(self, memory: int) -> Array:
+        """The sums of one memory, ``[2, keys, channels]``."""
+        sums: Array = self._sums[memory].swapaxes(1, 2)
+        return sums
+
     def _flow(self, seconds: float) -> None:
-        recent, reference = self._sums
         stay = np.float32(np.exp(-seconds / RECENT_SECONDS))
-        reference *= np.float32(np.exp(-seconds / REFERENCE_SECONDS))
-        reference += recent * (1 - stay)
-        recent *= stay
+        keep = np.float32(np.exp(-seconds / REFERENCE_SECONDS))
+        for side, channel in np.ndindex(2, WIDTH):
+            recent, reference = self._sums[:, side, channel]
+            if recent.any() or reference.any():
+                reference *= keep
+                reference += recent * (1 - stay)
+                recent *= stay
 
     def _reference(self, keys: Ints) -> tuple[Floats, Floats]:
         """Rates of the past, which lean on the fleet's, and failures behind them."""
-        tried, failed = self._sums[_REFERENCE][:, keys].astype(float)
-        fleet_tried, fleet_failed = self._sums[_REFERENCE][:, FLEET].astype(float)
+        tried, failed = self._by_key(_REFERENCE)[:, keys].astype(float)
+        fleet_tried, fleet_failed = self._by_key(_REFERENCE)[:, FLEET].astype(float)
         fleet = (fleet_failed + K_POP) / (fleet_tried + K_POP / PRIOR)
         info = failed + K_POP
         rate = info / (tried + K_POP / np.maximum(fleet, FLOOR))
         return np.maximum(rate, FLOOR), info
 
     def _judge(self, now: float) -> None:
-        tried, failed = self._sums[_RECENT].astype(float)
-        past = self._sums[_REFERENCE, _TRIED]
-        used = np.flatnonzero((tried > 0).any(axis=1))
-        rate, info = self._reference(used)
-        tried, failed, past = tried[used], failed[used], past[used]
+        tried, failed = self._by_key(_RECENT)
+        past = self._by_key(_REFERENCE)[_TRIED]
+        keys = np.flatnonzero((tried > 0).any(axis=1))
+        rate, info = self._reference(keys)
+        tried, failed = tried[keys].astype(float), failed[keys].astype(float)
+        past = past[keys]
         expected = tried * rate * (1.0 + MARGIN) + SLACK
         found = deviance(failed, expected, 1.0 / (CV**2 + 1.0 / info))
         ripe = (past >= LEAST_PAST * tried) & (tried >= LEAST_RECENT * past)
         found = np.where(ripe & (failed >= FEWEST), found, 0.0)
         self._score[:] = 0.0
-        self._score[used] = found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
+        self._score[keys] = found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
         self._since[self._score <= SCREEN] = int(now)
         self._news = bool(self._score.any())
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Take the rate of the day for the reference's."""
-        tried, failed = self._sums[_RECENT][:, keys]
-        past = self._sums[_REFERENCE][:, keys]
+        tried, failed = self._by_key(_RECENT)[:, keys]
+        past = self._by_key(_REFERENCE)[:, keys]
         rate = failed / np.maximum(tried, 1.0)
         moved = np.where(channels, past[_TRIED] * rate, past[_FAILED])
-        self._sums[_REFERENCE, _FAILED, keys] = moved
+        self._by_key(_REFERENCE)[_FAILED, keys] = moved
         self._score[keys] *= ~channels
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        self._sums = widened(self._sums, capacity, axis=2)
+        self._sums = widened(self._sums, capacity, axis=3)
         self._score = widened(self._score, capacity)
         self._since = widened(self._since, capacity)
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        self._sums[:, :, keys] = 0.0
+        self._sums[..., keys] = 0.0
         self._score[keys] = 0.0
         self._since[keys] = 0
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         return {
-            "sums": self._sums[:, :, :size],
+            "sums": self._sums[..., :size].swapaxes(2, 3),
             "score": self._score[:size],
             "since": self._since[:size],
             "judged": np.array([self._judged]),
@@ -161,7 +181,7 @@ class Drift:
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         size = len(state["score"])
-        self._sums[:, :, :size] = state["sums"]
+        self._sums[..., :size] = state["sums"].swapaxes(2, 3)
         self._score[:size] = state["score"]
         self._since[:size] = state["since"]
         self._judged = float(state["judged"][0])

@@ -17,14 +17,15 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.channels import CHANNELS, FEWEST
-from monitor.observe.detectors.look import Look, Reading, nothing_in
-from monitor.observe.detectors.scan import (
+from monitor.observe.detectors.look import (
+    AGAINST,
     FAILED,
-    MULTIPLIERS,
     TRIED,
-    Candidates,
-    Scan,
+    Look,
+    Reading,
+    nothing_in,
 )
+from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: The knob counts every look that holds a failure; few of those keys, about one in
@@ -82,10 +83,9 @@ class LimitRule:
             rows = news[channel]
             if not len(rows):
                 continue
-            tried, failed = look.counts(rows, channel)
+            counts, mine = look.counts(rows, channel), (rows, look.keys[rows])
             # Complaints may come in a look without deliveries: no success then.
-            good = np.maximum(tried - failed, np.float32(0))
-            mine, counts = (rows, look.keys[rows]), (failed, good, tried)
+            counts[AGAINST] = np.maximum(counts[TRIED] - counts[FAILED], 0.0)
             line = np.minimum(self._line(look, rows, channel), self.young)
             _, windows = self._scan.step(look.begins, channel, mine, counts, line)
             self._enter(windows, look, channel, reading)

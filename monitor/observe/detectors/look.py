@@ -8,15 +8,20 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, Singles, State
 
+#: What is summed: failures, what speaks against a rise (expected failures, or
+#: successes), attempts.
+FAILED, AGAINST, TRIED = range(3)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """New counts of some keys, and what is known of those keys.
+    """New counts of some keys, and what is known of those keys; all 32-bit and kept
+    channel by channel, or it takes longer. It is of this moment, and not to be kept.
 
     Args:
         now: time of the look, epoch seconds.
         begins: event time from which most of its counts are, epoch seconds.
-        keys: places of the keys, ``[rows]``, each once.
+        keys: places of the keys, ``[rows]``, ascending.
         kinds: their kinds, as numbers of ``keys.KINDS``.
         tried: attempts (complaints: delivered), ``[rows, channels]``.
         failed: failures, ``[rows, channels]``.
@@ -32,19 +37,23 @@ class Look:
     begins: float
     keys: Ints
     kinds: Array
-    tried: Floats
-    failed: Floats
-    rate: Floats
-    info: Floats
-    cv2: Floats
-    phi: Floats
+    tried: Array
+    failed: Array
+    rate: Array
+    info: Array
+    cv2: Array
+    phi: Array
     known: Bools
     threshold: Floats
 
-    def counts(self, rows: Ints, channel: int) -> tuple[Singles, Singles]:
-        """Attempts and failures of some rows in one channel, 32-bit."""
-        tried = column_of(self.tried, rows, channel)
-        return tried, column_of(self.failed, rows, channel)
+    def counts(self, rows: Ints, channel: int) -> Singles:
+        """Counts of some rows, ascending, in one channel, ``[3, rows]``, in the order
+        of ``FAILED``, ``AGAINST``, ``TRIED``; what speaks against is the rule's to say.
+        """
+        counts = np.empty((3, len(rows)), np.float32)
+        counts[FAILED] = column_of(self.failed, rows, channel)
+        counts[TRIED] = column_of(self.tried, rows, channel)
+        return counts
 
 
 class Reading(NamedTuple):
@@ -55,29 +64,41 @@ class Reading(NamedTuple):
     is an anomaly; ``warm`` is where the baseline should learn slowly meanwhile.
     """
 
-    score: Floats
+    score: Array
     over: Bools
-    start: Floats
+    start: Array
     warm: Bools
 
 
-def column_of(values: Array, rows: Ints, channel: int) -> Singles:
-    """Some rows in one channel of what is ``[rows, channels]``, 32-bit."""
-    # Both are much faster than values[rows, channel].
+def column_of(values: Array, rows: Ints, channel: int) -> Array:
+    """Some rows, ascending, in one channel of what is ``[rows, channels]``."""
+    # All are much faster than values[rows, channel].
     found: Array
-    if values.flags.c_contiguous:
+    if len(rows) == len(values):
+        found = values[:, channel]
+    elif values.flags.c_contiguous:
         found = values.ravel().take(rows * values.shape[1] + channel)
     else:
         found = values[:, channel].take(rows)
-    return found.astype(np.float32, copy=False)
+    return found
+
+
+def no_news(look: Look) -> Reading:
+    """A reading without any news, not to be written to."""
+    shape = look.tried.shape
+    no, zero = np.broadcast_to(False, shape), np.broadcast_to(0.0, shape)
+    return Reading(zero, no, zero, no)
 
 
 def nothing_in(look: Look) -> Reading:
     """A reading without any news, to enter some into."""
     shape = look.tried.shape
-    # Zeros cost nothing where nothing is entered.
-    over, warm = np.zeros((2, *shape), bool)
-    return Reading(np.zeros(shape), over, np.zeros(shape), warm)
+    # Zeros cost nothing where nothing is entered; channels are read one by one.
+    score = np.zeros(shape, np.float32, order="F")
+    # Epoch seconds fit into 32 bits until the year 2106.
+    start = np.zeros(shape, np.uint32, order="F")
+    over, warm = (np.zeros(shape, bool, order="F") for _ in range(2))
+    return Reading(score, over, start, warm)
 
 
 class Detector(Protocol):

@@ -15,8 +15,16 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import FEWEST, FLOOR, SLACK, WIDTH
-from monitor.observe.detectors.look import Look, Reading, column_of, nothing_in
-from monitor.observe.detectors.scan import FAILED, MULTIPLIERS, Candidates, Scan
+from monitor.observe.detectors.look import (
+    AGAINST,
+    FAILED,
+    TRIED,
+    Look,
+    Reading,
+    column_of,
+    nothing_in,
+)
+from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
 
@@ -64,11 +72,12 @@ class NbGlr:
         for channel, rows in enumerate(self._scan.news(look.keys, look.failed)):
             if not len(rows):
                 continue
-            tried, failed = look.counts(rows, channel)
-            rate = column_of(look.rate, rows, channel)
-            expected = tried * np.maximum(rate, np.float32(FLOOR[channel]))
+            counts, keys = look.counts(rows, channel), look.keys.take(rows)
+            expected = counts[AGAINST]
+            expected[:] = column_of(look.rate, rows, channel)
+            np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
+            expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
-            keys, counts = look.keys.take(rows), (failed, expected, tried)
             score, windows = self._scan.step(
                 look.begins, channel, (rows, keys), counts, SCREEN
             )

@@ -9,10 +9,14 @@ The ratio is linear in the counts, so the sums of a window give its evidence, an
 they are kept. Most pairs of a key and a channel have no failure in a look and no
 evidence from before; they stay at 0 and cost nothing, not even a place: the windows of
 a channel stand close together, in any order, and a key has a place there while one of
-its windows is open. They are taken a few thousand at a time, with the keys last, so
-that what is worked on stays in the processor's cache.
+its windows is open. Once many keys have one, they all get one, each its own: then a
+look is added where the windows are, and nothing has to be looked up.
+
+Keys come last in all arrays, and rules show a few thousand of them at a time, so that
+what is worked on stays in the processor's cache.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,23 +31,24 @@ from monitor.observe.arrays import (
     State,
     parts_of,
     roomy,
-    widened,
 )
 from monitor.observe.channels import WIDTH
+from monitor.observe.detectors.look import AGAINST, FAILED
 
 #: Rate multipliers of the grid.
 MULTIPLIERS: Singles = np.array([1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 25.0], np.float32)
 
-#: What each window keeps: failures, what speaks against (expected failures, or
-#: successes), attempts.
-FAILED, AGAINST, TRIED = range(3)
+#: Every key has its own place if at least this part of them has an open window: that is
+#: cheaper than to fetch the windows one by one.
+AT_HOME = 0.25
 
-#: All places of a channel are worked on where they are if at least this part of them
-#: is in the look: that is cheaper than to fetch them one by one, and changes no other.
+#: Windows at their own places are worked on where they are if at least this part of
+#: those between the first and the last is in the look; it changes no other.
 DENSE = 0.4
 
-#: Places are made anew, without gaps, if fewer than this part is in use.
-SPARSE = 0.25
+#: Places are made anew, without gaps, if fewer than this part is in use; where every
+#: key has its own, that is seen once in so many steps.
+SPARSE, STEPS = 0.25, 4_096
 
 #: Rounding could leave a ghost of evidence after long; below this is none.
 _GHOST = 1e-6
@@ -80,12 +85,12 @@ class Scan:
         self._channels = [_Grid(capacity, weights[:, n]) for n in range(WIDTH)]
 
     def news(self, keys: Ints, failed: Floats) -> list[Ints]:
-        """For each channel the rows of a look that can have any evidence: all others
-        stay at 0.
+        """For each channel the rows of a look that may have evidence: all others stay
+        at 0. Keys ascend.
         """
         failing = failed > 0
         return [
-            np.flatnonzero(failing[:, channel] | grid.holds(keys))
+            grid.news(keys, failing[:, channel])
             for channel, grid in enumerate(self._channels)
         ]
 
@@ -94,7 +99,7 @@ class Scan:
         begins: float,
         channel: int,
         places: tuple[Ints, Ints],
-        counts: tuple[Singles, ...],
+        counts: Singles,
         line: Floats | float,
     ) -> tuple[Singles, Candidates]:
         """Add a look.
@@ -103,7 +108,7 @@ class Scan:
             begins: event time from which its counts are.
             channel: column of the channel.
             places: rows of the look that have news, and their keys, each once.
-            counts: failures, what speaks against, attempts, of those rows.
+            counts: of those rows, ``[3, rows]``, see ``Look.counts``.
             line: evidence above 0 that is looked into, of those rows or of all.
 
         Returns:
@@ -111,7 +116,7 @@ class Scan:
         """
         rows, keys = places
         grid, moment = self._channels[channel], np.uint32(max(begins, 1.0))
-        peak = grid.add(keys, np.stack(counts), moment)
+        peak = grid.add(keys, counts, moment)
         near = np.flatnonzero(peak >= line)
         return peak, grid.windows(rows[near], keys[near])
 
@@ -149,7 +154,8 @@ class Scan:
 
 
 class _Grid:
-    """The windows of one channel that are open, close together.
+    """The windows of one channel: those that are open, close together, or those of
+    all keys, each at its own place. Where a window is shut its sums are 0.
 
     Args:
         capacity: places for keys.
@@ -163,21 +169,27 @@ class _Grid:
         self._place: Array = np.zeros(0, np.int32)
         self._owner: Array = np.zeros(0, np.int32)
         self._sums: Array = np.zeros((3, len(MULTIPLIERS), 0), np.float32)
-        # Epoch seconds fit into 32 bits until the year 2106.
+        # Epoch seconds fit into 32 bits until the year 2106; of no meaning where shut.
         self._start: Array = np.zeros((len(MULTIPLIERS), 0), np.uint32)
         #: The first so many of these places are free; the last of them goes first.
         self._free: Array = np.zeros(0, np.int32)
-        self._left = 0
+        self._left = self._steps = 0
+        self._at_home = False
 
-    def holds(self, keys: Ints) -> Bools | bool:
-        """Which keys have an open window."""
-        if not len(self._place):
-            return False
-        held: Bools = self._place.take(keys) >= 0
-        return held
+    def news(self, keys: Ints, failing: Bools) -> Ints:
+        """Rows that fail or may have an open window."""
+        if self._at_home:
+            return np.arange(len(keys))
+        if len(self._place):
+            failing = failing | (self._place.take(keys) >= 0)
+        return np.flatnonzero(failing)
 
     def add(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
         """Add counts ``[3, keys]``; returns the best evidence of each key."""
+        if self._at_home:
+            self._recount()
+        if self._at_home:
+            return self._go_on_at_home(keys, counts, moment)
         peak = np.zeros(len(keys), np.float32)
         places = self._places_of(keys)
         held = np.flatnonzero(places >= 0)
@@ -206,13 +218,15 @@ class _Grid:
             kept = evidence.take(alive, 1) > _GHOST
             places = self._seat(keys[alive])
             _put(self._sums, places, counts.take(alive, 1)[:, None] * kept)
-            _put(self._start, places, kept * moment)
+            self._start[:, places] = moment
         return peak
 
     def _seat(self, keys: Ints) -> Ints:
         """Places for keys that have none."""
-        if len(keys) > self._left:
+        if len(keys) > self._left and not self._at_home:
             self._make_anew(len(keys))
+        if self._at_home:
+            return keys
         last, self._left = self._left, self._left - len(keys)
         places = self._free[self._left : last][::-1]  # in the order of the keys
         self._place[keys] = places
@@ -220,33 +234,38 @@ class _Grid:
         return places.astype(np.int64)
 
     def _go_on(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
-        """Add counts ``[3, places]`` to open windows."""
-        used = len(self._owner)
-        if len(places) < DENSE * used:
-            sums, start = self._sums.take(places, -1), self._start.take(places, -1)
-            peak = self._add(sums, start, counts, moment)
-            _put(self._sums, places, sums)
-            _put(self._start, places, start)
-            return peak
-        new, peak = np.zeros((3, used), np.float32), np.zeros(used, np.float32)
-        for side, count in zip(new, counts, strict=True):
-            side[places] = count
-        for part in parts_of(used):
-            sums, start = self._sums[..., part], self._start[:, part]
-            peak[part] = self._add(sums, start, new[:, part], moment)
-        return peak[places]
+        """Add counts ``[3, places]`` to windows, fetched one by one."""
+        sums, start = self._sums.take(places, -1), self._start.take(places, -1)
+        peak = self._add(sums, start, counts, moment)
+        _put(self._sums, places, sums)
+        _put(self._start, places, start)
+        return peak
+
+    def _go_on_at_home(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
+        """Add counts ``[3, keys]`` to the windows of keys, which ascend."""
+        first, end = int(keys[0]), int(keys[-1]) + 1
+        if len(keys) < DENSE * (end - first):
+            return self._go_on(keys, counts, moment)
+        gaps = len(keys) < end - first
+        if gaps:
+            known, counts = counts, np.zeros((3, end - first), np.float32)
+            _put(counts, keys - first, known)
+        peak = np.empty(end - first, np.float32)
+        for part in parts_of(end - first):
+            there = slice(first + part.start, min(first + part.stop, end))
+            sums, start = self._sums[..., there], self._start[:, there]
+            peak[part] = self._add(sums, start, counts[:, part], moment)
+        return peak.take(keys - first) if gaps else peak
 
     def _add(
         self, sums: Array, start: Array, counts: Singles, moment: np.uint32
     ) -> Singles:
         # Products instead of masks: where windows open and close is hard to foresee,
-        # for a processor, too. A window that is shut stands at 0 throughout.
-        start += (start == 0) * moment
+        # for a processor, too. Where one is shut, ``start`` becomes the moment.
+        start += (moment - start) * (sums[FAILED] == 0).astype(np.uint32)
         sums += counts[:, None]
         evidence = self._evidence(sums)
-        kept = evidence > _GHOST
-        sums *= kept.astype(np.float32)
-        start *= kept
+        sums *= (evidence > _GHOST).astype(np.float32)
         peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
         return peak
 
@@ -259,7 +278,8 @@ class _Grid:
         """The windows of keys that have one open, and their rows of a look."""
         places = self._place[keys]
         sums = self._sums.take(places, -1)
-        return Candidates(rows, self._evidence(sums), sums, self._start[:, places])
+        start = self._start[:, places] * (sums[FAILED] > 0)
+        return Candidates(rows, self._evidence(sums), sums, start)
 
     def clear(self, keys: Ints) -> None:
         """Shut the windows of keys."""
@@ -268,11 +288,12 @@ class _Grid:
             open_ = places >= 0
             keys, places = keys[open_], places[open_]
             self._sums[..., places] = 0.0
-            self._start[:, places] = 0
             self.leave(keys, places)
 
     def leave(self, keys: Ints, places: Ints) -> None:
         """Take back the places of keys whose windows are all shut."""
+        if self._at_home:
+            return
         self._place[keys] = NOWHERE
         self._owner[places] = NOWHERE
         self._free[self._left : self._left + len(places)] = places
@@ -285,20 +306,16 @@ class _Grid:
         """Make place for more keys."""
         self._capacity = capacity
         if len(self._place):
-            have = len(self._place)
-            self._place = widened(self._place, capacity)
-            self._place[have:] = NOWHERE
+            self._make_anew(0)
 
     def held(self) -> tuple[Ints, Array, Array]:
         """Keys with open windows, ascending, and their sums and starts, keys first."""
-        places = np.flatnonzero(self._owner >= 0)
+        open_ = self._sums[FAILED].any(axis=0)
+        places = np.flatnonzero(open_)
         places = places[np.argsort(self._owner[places])]
-        keys = self._owner[places]
-        return (
-            keys,
-            self._sums[..., places].transpose(2, 0, 1),
-            self._start[:, places].T,
-        )
+        keys, sums = self._owner[places], self._sums[..., places]
+        start = self._start[:, places] * (sums[FAILED] > 0)
+        return keys, sums.transpose(2, 0, 1), start.T
 
     def load(self, keys: Ints, sums: Array, start: Array) -> None:
         """Take back what ``held`` gave."""
@@ -308,17 +325,42 @@ class _Grid:
             self._sums[..., places] = sums.transpose(1, 2, 0)
             self._start[:, places] = start.T
 
+    def _recount(self) -> None:
+        """Now and then, see whether it is worth while that every key has a place."""
+        self._steps += 1
+        if self._steps % STEPS == 0:
+            used = np.count_nonzero(self._sums[FAILED].any(axis=0))
+            if used < SPARSE * AT_HOME * self._capacity:
+                self._make_anew(0)
+
     def _make_anew(self, more: int) -> None:
-        """Close the gaps, in the order of the keys, and make room for so many more."""
+        """Close the gaps, in the order of the keys, and make room for so many more; or
+        give every key its own place.
+        """
         keys, sums, start = self.held()
-        room = max(_FIRST_PLACES, roomy(len(keys) + more))
-        self._owner = np.full(room, NOWHERE, np.int32)
+        wanted = len(keys) + more
+        self._at_home = wanted > AT_HOME * self._capacity
+        room = max(_FIRST_PLACES, roomy(wanted))
+        if self._at_home:
+            room = self._capacity
+            self._place = self._owner = _own_places(room)
+            self._free, self._left = np.zeros(0, np.int32), 0
+        else:
+            self._place = np.full(self._capacity, NOWHERE, np.int32)
+            self._owner = np.full(room, NOWHERE, np.int32)
+            self._free = np.arange(room, dtype=np.int32)[::-1].copy()
+            self._left = room
         self._sums = np.zeros((*self._sums.shape[:-1], room), np.float32)
         self._start = np.zeros((len(MULTIPLIERS), room), np.uint32)
-        self._free = np.arange(room, dtype=np.int32)[::-1].copy()
-        self._left = room
-        self._place.fill(NOWHERE)
         self.load(keys, sums, start)
+
+
+@lru_cache(maxsize=2)
+def _own_places(room: int) -> Array:
+    """The place of each key, if it is its own; the same for all channels."""
+    places = np.arange(room, dtype=np.int32)
+    places.flags.writeable = False
+    return places
 
 
 def _put(planes: Array, places: Ints, values: Array) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors.look import Look, Reading, nothing_in
+from monitor.observe.detectors.look import Look, Reading, no_news
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: Parts of a day, and their length.
@@ -72,7 +72,7 @@ class Silence:
         quiet = np.flatnonzero(tried <= 0)
         if not len(quiet):
             self._mute[look.keys] = False
-            return nothing_in(look)
+            return no_news(look)
         score = np.zeros(look.tried.shape)
         start = np.full(look.tried.shape, look.begins)
         keys = look.keys[quiet]
@@ -101,6 +101,11 @@ class Silence:
         """Since when keys are silent, and what was to be expected since."""
         since = self._times[1, keys].astype(float)
         return since, self.expected(keys, since, max(until, self._head))
+
+    def may_be_silent(self, keys: Ints, until: float) -> Ints:
+        """Rows of keys that are worth a look: of late they had no attempts."""
+        quiet = until - self._times[1, keys].astype(float) >= LEAST_SECONDS
+        return np.flatnonzero(quiet | self._mute[keys])
 
     def seen(self, keys: Ints, seconds: Ints) -> None:
         """Note attempts that no look has shown: of a backlog."""

@@ -35,9 +35,10 @@ class Tail:
     """
 
     def __init__(self, capacity: int) -> None:
-        # Running peak, sum of peaks, number of peaks, scale.
-        self._all: Array = np.zeros((4, WIDTH, capacity), np.float32)
-        self._all[3] = 1.0
+        self._capacity = capacity
+        # Of each channel that has scores: running peak, sum of peaks, number of peaks,
+        # scale.
+        self._all: dict[int, Array] = {}
         self._due = np.nan
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
@@ -50,7 +51,7 @@ class Tail:
             Rows that are in an excursion, or near one, and their scores divided by
             their scales; the scores of all others stay below ``OVER``.
         """
-        peaks, total, number, scales = self._all[:, channel]
+        peaks, total, number, scales = self._of(channel)
         rows = np.flatnonzero((score >= OVER) | (peaks.take(keys) > 0))
         places = keys.take(rows)
         peak, scale = peaks[places], scales[places]
@@ -70,7 +71,15 @@ class Tail:
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget running peaks: what was found to be real is no tail."""
-        self._all[0][np.ix_(channels, keys)] = 0.0
+        for channel, (peaks, *_) in self._all.items():
+            if channels[channel]:
+                peaks[keys] = 0.0
+
+    def _of(self, channel: int) -> Array:
+        if channel not in self._all:
+            self._all[channel] = np.zeros((4, self._capacity), np.float32)
+            self._all[channel][3] = 1.0
+        return self._all[channel]
 
     def settle(self, now: float) -> None:
         """Once an hour, set the scales anew."""
@@ -79,31 +88,39 @@ class Tail:
         if now < self._due:
             return
         self._due = now + HOUR_SECONDS
-        _, total, number, scale = self._all
-        mean = (total + PRIOR_EXCURSIONS) / (number + PRIOR_EXCURSIONS)
-        scale[:] = np.clip(mean, 1.0, scale * GROWTH_AN_HOUR)
-        total *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
-        number *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
+        for _, total, number, scale in self._all.values():
+            mean = (total + PRIOR_EXCURSIONS) / (number + PRIOR_EXCURSIONS)
+            scale[:] = np.clip(mean, 1.0, scale * GROWTH_AN_HOUR)
+            total *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
+            number *= np.exp(-HOUR_SECONDS / MEMORY_SECONDS)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        have = self._all.shape[2]
-        self._all = widened(self._all, capacity, axis=2)
-        self._all[3, :, have:] = 1.0
+        have, self._capacity = self._capacity, capacity
+        for channel, mine in self._all.items():
+            self._all[channel] = widened(mine, capacity, axis=1)
+            self._all[channel][3, have:] = 1.0
 
     def forget(self, keys: Ints) -> None:
         """Set evicted keys back to the prior."""
-        self._all[..., keys] = 0.0
-        self._all[3][:, keys] = 1.0
+        for mine in self._all.values():
+            mine[:, keys] = 0.0
+            mine[3, keys] = 1.0
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         fleet = np.array([self._due, *self.high])
-        return {"tail": self._all[..., :size], "fleet": fleet}
+        tail = np.zeros((4, WIDTH, size), np.float32)
+        tail[3] = 1.0
+        for channel, mine in self._all.items():
+            tail[:, channel] = mine[:, :size]
+        return {"tail": tail, "fleet": fleet}
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         saved = state["tail"]
-        self._all[..., : saved.shape[2]] = saved
+        for channel in range(WIDTH):
+            if saved[:3, channel].any() or (saved[3, channel] != 1.0).any():
+                self._of(channel)[:, : saved.shape[2]] = saved[:, channel]
         self._due = float(state["fleet"][0])
         self.high = state["fleet"][1:].copy()
