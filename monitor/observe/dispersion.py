@@ -17,14 +17,34 @@ CV_PRIOR, CV_LEAST, CV_MOST = 0.12, 0.05, 1.0
 
 #: What the priors weigh: squared, and plain, expected failures. With less, a key of
 #: three failures a minute would mistake the luck of its first half hour for breathing.
-CV_WEIGHT, PHI_WEIGHT = 400.0, 50.0
+CV_WEIGHT, PHI_WEIGHT = 400.0, 10.0
 
 #: What a channel's keys have in common becomes its prior, if it is more than the one
 #: above: the median of so many keys that have so much weight of their own.
 FEWEST_TOLD, CV_TOLD, PHI_TOLD = 5, 50.0, 20.0
 
-#: Squared errors count up to so many variances, so that one spike does not deafen.
-MOST_VARIANCES, MOST_VARIANCES_IN_BLOCK = 16.0, 12.0
+#: But kinds of mail differ within a fleet: a key may be one of the wildest, which are
+#: those above this quantile, until its own counts make that so many standard errors
+#: unlikely. Of an estimate of weight w the standard error is ``CV_ERROR / sqrt(w)``,
+#: for clumps in parts of the estimate.
+WILDEST, DEVIATIONS = 0.98, 2.0
+CV_ERROR, PHI_ERROR = 2.0, 1.4
+
+#: Failures behind a baseline that is good enough to measure breathing against. Clumps
+#: can be told earlier where hardly a failure is expected: what comes then comes alone,
+#: or it does not, whatever the rate may be.
+TRUSTED_INFO, HARDLY = 10.0, 0.25
+
+#: Looks that expect less than about this tell little of clumps, since a clump may take
+#: longer than a look: there, minutes do.
+SPARSE = 0.05
+
+#: Squared errors count up to so many variances, so that one spike does not deafen. What
+#: happens in more than a sixteenth of all minutes is ordinary.
+MOST_VARIANCES = 16.0
+
+#: One look or minute says at most that clumps are so many times as large as known.
+MOST_CLUMPS = 4.0
 
 #: Breathing is measured in blocks of this length, clumps look by look.
 BLOCK_SECONDS = 60.0
@@ -41,6 +61,8 @@ MEMORY_SECONDS = 86_400.0
 _CV2, _PHI, _FAILED, _EXPECTED = range(4)
 _WAITING, _COUNTED = slice(4, 8), slice(8, 12)
 _PLANES = 12
+
+_TINY = 1e-9
 
 
 class Dispersion:
@@ -85,14 +107,14 @@ class Dispersion:
         failed, expected = failed[row, channel], expected[row, channel]
         planes[_FAILED, place] += failed
         planes[_EXPECTED, place] += expected
-        spread = planes[_CV2, place] + 1.0 / info[row, channel]
-        weight = 1.0 / (1.0 + spread * expected) ** 2
-        breath = spread * expected**2
-        variance = planes[_PHI, place] * expected + breath
-        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance + 4.0)
+        info, phi = info[row, channel], planes[_PHI, place]
+        spread = planes[_CV2, place] + phi / info
+        weight = expected / (expected + SPARSE) / (1.0 + expected)
+        weight *= (info >= TRUSTED_INFO) | (expected < HARDLY)
+        told, weight = _clumps(failed, expected, spread, phi, weight)
         waiting = planes[_WAITING]
-        waiting[2, place] += weight * (error - breath)
-        waiting[3, place] += weight * expected
+        waiting[2, place] += told
+        waiting[3, place] += weight
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget what waits: it was part of an incident."""
@@ -113,25 +135,32 @@ class Dispersion:
         counted *= np.exp(-span / MEMORY_SECONDS)
         counted += moved
         errors, weights, clumps, looks = counted
-        rough = np.maximum(errors, 0.0)
-        rough += CV_WEIGHT * _common(errors, weights, CV_TOLD, CV_PRIOR**2)
-        clumpy = np.maximum(clumps, 0.0)
-        clumpy += PHI_WEIGHT * _common(clumps, looks, PHI_TOLD, 1.0)
-        self._all[_CV2] = np.clip(
-            rough / (weights + CV_WEIGHT), CV_LEAST**2, CV_MOST**2
-        )
-        self._all[_PHI] = np.maximum(1.0, clumpy / (looks + PHI_WEIGHT))
+        own, error = _own(errors, weights), CV_ERROR / np.sqrt(weights + _TINY)
+        common, wildest = _shared(own, error, weights >= CV_TOLD)
+        rough = np.maximum(errors, 0.0) + CV_WEIGHT * np.maximum(common, CV_PRIOR**2)
+        cv2 = rough / (weights + CV_WEIGHT)
+        cv2 += _doubt(wildest - cv2, error)
+        self._all[_CV2] = np.clip(cv2, CV_LEAST**2, CV_MOST**2)
+        own, error = _own(clumps, looks), PHI_ERROR / np.sqrt(looks + _TINY)
+        common, wildest = _shared(own, error * own, looks >= PHI_TOLD)
+        clumpy = np.maximum(clumps, 0.0) + PHI_WEIGHT * np.maximum(common, 1.0)
+        phi = clumpy / (looks + PHI_WEIGHT)
+        phi += _doubt(wildest - phi, error * np.maximum(wildest, 1.0))
+        self._all[_PHI] = np.maximum(phi, 1.0)
 
     def _fill(self, waiting: Array, info: Floats) -> None:
         """Enter the block's squared errors, and begin a new block."""
         cv2, phi, failed, expected = self._all[: _WAITING.start]
-        spread = cv2 + 1.0 / info
+        spread = cv2 + phi / info
         variance = phi * expected + spread * expected**2
-        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES_IN_BLOCK * variance)
+        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance)
         # Bounded, so that one busy block cannot own the estimate.
-        weight = 1.0 / (1.0 + spread * expected / phi) ** 2
-        waiting[0] += weight * (error - phi * expected - expected**2 / info)
+        weight = (info >= TRUSTED_INFO) / (1.0 + spread * expected / phi) ** 2
+        waiting[0] += weight * (error - phi * expected - phi * expected**2 / info)
         waiting[1] += weight * expected**2
+        told, weight = _clumps(failed, expected, spread, phi, (1.0 + expected) ** -3)
+        waiting[2] += told
+        waiting[3] += weight
         self._all[_FAILED : _EXPECTED + 1] = 0.0
 
     def resize(self, capacity: int) -> None:
@@ -160,12 +189,46 @@ class Dispersion:
         self._all[:, : saved.shape[1]] = saved
 
 
-def _common(errors: Array, weights: Array, told: float, least: float) -> Floats:
-    """Of each channel, what half of the keys that can tell are above."""
-    common = np.full(WIDTH, least)
+def _clumps(
+    failed: Array, expected: Array, spread: Array, phi: Array, weight: Array
+) -> tuple[Array, Array]:
+    """Weighted squared errors that clumps have made, and what they count for.
+
+    Where little is expected that is what has failed: how much that is does not matter,
+    only whether it came together.
+    """
+    breath = spread * expected**2
+    most = MOST_VARIANCES * (phi * expected + breath) + MOST_CLUMPS * phi * failed
+    error = np.minimum((failed - expected) ** 2, most) - breath
+    weight = weight / (1.0 + spread * expected) ** 2
+    return weight * error, weight * failed
+
+
+def _own(errors: Array, weights: Array) -> Array:
+    own: Array = errors / np.maximum(weights, _TINY)
+    return own
+
+
+def _shared(own: Array, error: Array, told: Bools) -> tuple[Floats, Floats]:
+    """What the keys of each channel have in common, and what the wildest have at least.
+
+    Args:
+        own: estimates, ``[keys, channels]``.
+        error: their standard errors.
+        told: which of them tell anything.
+    """
+    common, wildest = np.zeros((2, WIDTH))
     for channel in range(WIDTH):
-        mine = np.flatnonzero(weights[:, channel] >= told)
+        mine = np.flatnonzero(told[:, channel])
         if len(mine) >= FEWEST_TOLD:
-            own = errors[mine, channel] / weights[mine, channel]
-            common[channel] = max(least, float(np.median(own)))
-    return common
+            common[channel] = np.median(own[mine, channel])
+            surely = own[mine, channel] - DEVIATIONS * error[mine, channel]
+            wildest[channel] = np.quantile(surely, WILDEST)
+    return common, wildest
+
+
+def _doubt(gap: Array, error: Array) -> Array:
+    """The part of a gap to the wildest that a key's own counts do not rule out."""
+    above = np.maximum(gap, 0.0)
+    doubt: Array = above * np.exp(-0.5 * (above / error) ** 2)
+    return doubt
