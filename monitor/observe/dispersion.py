@@ -2,9 +2,14 @@
 
 The variance of failures is taken for ``phi * mu + cv2 * mu**2``: ``phi`` says that
 failures come in clumps, ``cv2`` that the rate itself breathes. Both are estimated from
-squared errors against the baseline, robust against single wild blocks, shrunk to what
-the channel's keys have in common, and never from a key whose baseline is still poor:
-its error would be taken for breathing and blind the key for a day.
+squared errors against the baseline, robust against single wild blocks, and shrunk to
+what the channel's keys have in common.
+
+Breathing is never learned from a key whose baseline is still poor: its error would be
+taken for breathing and blind the key for a day. Clumps are, where little is expected:
+they are told by whether failures come together, not by how many come. And because one
+fleet holds keys of unlike kinds, a key that has shown little is not lent the calm of
+the median: see ``WILDEST``.
 """
 
 import numpy as np
