@@ -2,9 +2,14 @@
 
 The variance of failures is taken for ``phi * mu + cv2 * mu**2``: ``phi`` says that
 failures come in clumps, ``cv2`` that the rate itself breathes. Both are estimated from
-squared errors against the baseline, robust against single wild blocks, shrunk to what
-the channel's keys have in common, and never from a key whose baseline is still poor:
-its error would be taken for breathing and blind the key for a day.
+squared errors against the baseline, robust against single wild blocks, and shrunk to
+what the channel's keys have in common.
+
+Breathing is never learned from a key whose baseline is still poor: its error would be
+taken for breathing and blind the key for a day. Clumps are, where little is expected:
+they are told by whether failures come together, not by how many come. And because one
+fleet holds keys of unlike kinds, a key that has shown little is not lent the calm of
+the median: see ``WILDEST``.
 """
 
 import numpy as np
@@ -17,14 +22,34 @@ CV_PRIOR, CV_LEAST, CV_MOST = 0.12, 0.05, 1.0
 
 #: What the priors weigh: squared, and plain, expected failures. With less, a key of
 #: three failures a minute would mistake the luck of its first half hour for breathing.
-CV_WEIGHT, PHI_WEIGHT = 400.0, 50.0
+CV_WEIGHT, PHI_WEIGHT = 400.0, 10.0
 
 #: What a channel's keys have in common becomes its prior, if it is more than the one
 #: above: the median of so many keys that have so much weight of their own.
 FEWEST_TOLD, CV_TOLD, PHI_TOLD = 5, 50.0, 20.0
 
-#: Squared errors count up to so many variances, so that one spike does not deafen.
-MOST_VARIANCES, MOST_VARIANCES_IN_BLOCK = 16.0, 12.0
+#: But kinds of mail differ within a fleet: a key may be one of the wildest, which are
+#: those above this quantile, until its own counts make that so many standard errors
+#: unlikely. Of an estimate of weight w the standard error is ``CV_ERROR / sqrt(w)``,
+#: for clumps in parts of the estimate.
+WILDEST, DEVIATIONS = 0.98, 2.0
+CV_ERROR, PHI_ERROR = 2.0, 1.4
+
+#: Failures behind a baseline that is good enough to measure breathing against. Clumps
+#: can be told earlier where hardly a failure is expected: what comes then comes alone,
+#: or it does not, whatever the rate may be.
+TRUSTED_INFO, HARDLY = 10.0, 0.25
+
+#: Looks that expect less than about this tell little of clumps, since a clump may take
+#: longer than a look: there, minutes do.
+SPARSE = 0.05
+
+#: Squared errors count up to so many variances, so that one spike does not deafen. What
+#: happens in more than a sixteenth of all minutes is ordinary.
+MOST_VARIANCES = 16.0
+
+#: One look or minute says at most that clumps are so many times as large as known.
+MOST_CLUMPS = 4.0
 
 #: Breathing is measured in blocks of this length, clumps look by look.
 BLOCK_SECONDS = 60.0
@@ -41,6 +66,8 @@ MEMORY_SECONDS = 86_400.0
 _FAILED, _EXPECTED = range(2)
 _WAITING, _COUNTED = slice(2, 6), slice(6, 10)
 _PLANES = 10
+
+_TINY = 1e-9
 
 
 class Dispersion:
@@ -94,14 +121,14 @@ class Dispersion:
         sums = self._sums[channel]
         sums[_FAILED, keys] += failed
         sums[_EXPECTED, keys] += expected
-        spread = self._cv2[channel, keys] + 1.0 / info
-        weight = 1.0 / (1.0 + spread * expected) ** 2
-        breath = spread * expected**2
-        variance = self._phi[channel, keys] * expected + breath
-        error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance + 4.0)
+        phi = self._phi[channel, keys]
+        spread = self._cv2[channel, keys] + phi / info
+        weight = expected / (expected + SPARSE) / (1.0 + expected)
+        weight *= (info >= TRUSTED_INFO) | (expected < HARDLY)
+        told, weight = _clumps(failed, expected, spread, phi, weight)
         waiting = sums[_WAITING]
-        waiting[2, keys] += weight * (error - breath)
-        waiting[3, keys] += weight * expected
+        waiting[2, keys] += told
+        waiting[3, keys] += weight
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget what waits: it was part of an incident."""
@@ -129,19 +156,26 @@ class Dispersion:
         """New estimates of one channel."""
         cv2, phi = (of[channel, : len(info)] for of in (self._cv2, self._phi))
         waiting, counted = sums[_WAITING], sums[_COUNTED]
-        waiting[:2] += _of_block(sums[_FAILED], sums[_EXPECTED], cv2, phi, info)
+        waiting += _of_block(sums[_FAILED], sums[_EXPECTED], cv2, phi, info)
         sums[: _WAITING.start] = 0.0
         moved = waiting * np.float32(-np.expm1(-span / LAG_SECONDS))
         waiting -= moved
         counted *= np.float32(np.exp(-span / MEMORY_SECONDS))
         counted += moved
         errors, weights, clumps, looks = counted
+        own, error = _own(errors, weights), CV_ERROR / np.sqrt(weights + _TINY)
+        common, wildest = _shared(own, error, weights >= CV_TOLD)
         rough = np.maximum(errors, 0.0)
-        rough += CV_WEIGHT * _common(errors, weights, CV_TOLD, CV_PRIOR**2)
-        clumpy = np.maximum(clumps, 0.0)
-        clumpy += PHI_WEIGHT * _common(clumps, looks, PHI_TOLD, 1.0)
-        cv2[:] = np.clip(rough / (weights + CV_WEIGHT), CV_LEAST**2, CV_MOST**2)
-        phi[:] = np.maximum(1.0, clumpy / (looks + PHI_WEIGHT))
+        rough += CV_WEIGHT * max(common, CV_PRIOR**2)
+        breath = rough / (weights + CV_WEIGHT)
+        breath += _doubt(wildest - breath, error)
+        cv2[:] = np.clip(breath, CV_LEAST**2, CV_MOST**2)
+        own, error = _own(clumps, looks), PHI_ERROR / np.sqrt(looks + _TINY)
+        common, wildest = _shared(own, error * own, looks >= PHI_TOLD)
+        clumpy = np.maximum(clumps, 0.0) + PHI_WEIGHT * max(common, 1.0)
+        size = clumpy / (looks + PHI_WEIGHT)
+        size += _doubt(wildest - size, error * max(wildest, 1.0))
+        phi[:] = np.maximum(size, 1.0)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
@@ -185,20 +219,55 @@ class Dispersion:
 def _of_block(
     failed: Array, expected: Array, cv2: Array, phi: Array, info: Array
 ) -> Array:
-    """The block's squared errors, and their weights."""
-    spread = cv2 + 1.0 / info
+    """The block's squared errors and their weights, of breathing and of clumps."""
+    spread = cv2 + phi / info
     variance = phi * expected + spread * expected**2
-    error = np.minimum((failed - expected) ** 2, MOST_VARIANCES_IN_BLOCK * variance)
-    # Bounded, so that one busy block cannot own the estimate.
-    weight = 1.0 / (1.0 + spread * expected / phi) ** 2
+    error = np.minimum((failed - expected) ** 2, MOST_VARIANCES * variance)
     error -= phi * expected
-    error -= expected**2 / info
-    return np.array([weight * error, weight * expected**2])
+    error -= phi * expected**2 / info
+    # Bounded, so that one busy block cannot own the estimate.
+    weight = (info >= TRUSTED_INFO) / (1.0 + spread * expected / phi) ** 2
+    clumps = _clumps(failed, expected, spread, phi, (1.0 + expected) ** -3)
+    return np.array([weight * error, weight * expected**2, *clumps])
 
 
-def _common(errors: Array, weights: Array, told: float, least: float) -> float:
-    """What half of a channel's keys that can tell are above."""
-    mine = np.flatnonzero(weights >= told)
+def _clumps(
+    failed: Array, expected: Array, spread: Array, phi: Array, weight: Array
+) -> tuple[Array, Array]:
+    """Weighted squared errors that clumps have made, and what they count for.
+
+    Where little is expected that is what has failed: how much that is does not matter,
+    only whether it came together.
+    """
+    breath = spread * expected**2
+    most = MOST_VARIANCES * (phi * expected + breath) + MOST_CLUMPS * phi * failed
+    error = np.minimum((failed - expected) ** 2, most) - breath
+    weight = weight / (1.0 + spread * expected) ** 2
+    return weight * error, weight * failed
+
+
+def _own(errors: Array, weights: Array) -> Array:
+    own: Array = errors / np.maximum(weights, _TINY)
+    return own
+
+
+def _shared(own: Array, error: Array, told: Bools) -> tuple[float, float]:
+    """What a channel's keys have in common, and what the wildest have at least.
+
+    Args:
+        own: estimates, ``[keys]``.
+        error: their standard errors.
+        told: which of them tell anything.
+    """
+    mine = np.flatnonzero(told)
     if len(mine) < FEWEST_TOLD:
-        return least
-    return max(least, float(np.median(errors[mine] / weights[mine])))
+        return 0.0, 0.0
+    surely = own[mine] - DEVIATIONS * error[mine]
+    return float(np.median(own[mine])), float(np.quantile(surely, WILDEST))
+
+
+def _doubt(gap: Array, error: Array) -> Array:
+    """The part of a gap to the wildest that a key's own counts do not rule out."""
+    above = np.maximum(gap, 0.0)
+    doubt: Array = above * np.exp(-0.5 * (above / error) ** 2)
+    return doubt

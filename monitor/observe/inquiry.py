@@ -58,7 +58,7 @@ class Suspicion(NamedTuple):
 
     ``key`` is the place of the key with the best evidence, ``start`` the onset by it;
     ``ceiling`` is the detector's, for all channels; ``cv`` is how far the key's rate
-    breathes.
+    breathes; ``near`` are places of all keys that are over the line or near it.
     """
 
     detector: str
@@ -66,7 +66,8 @@ class Suspicion(NamedTuple):
     key: int
     start: float
     ceiling: Floats
-    cv: float = CV
+    cv: float
+    near: Ints
 
 
 class Inquiry:
@@ -95,8 +96,15 @@ class Inquiry:
         )
         absolute = np.isfinite(suspicion.ceiling[column])
         causes = search(leaves, 0.0 if absolute else max(CV, suspicion.cv))
+        kind = int(self._catalog.key_kind[suspicion.key])
+        mine = survey.leaf_keys[here, kind] == suspicion.key
+        # What stands out elsewhere has its own detectors, which know how clumpy and how
+        # wild it is: it must be near the line by them.
+        near = np.isin(survey.leaf_keys[here], suspicion.near).any(axis=1) | mine
+        near &= leaves.failed > 0
+        causes = [cause for cause in causes if (cause.leaves & near).any()]
         if not causes:
-            causes = self._own(suspicion, leaves, here)
+            causes = self._own(suspicion, leaves, mine)
         return [
             self._finding(suspicion, here[cause.leaves], allowed, cause)
             for cause in causes
@@ -110,12 +118,15 @@ class Inquiry:
         allowed: Floats = below * np.where(np.isfinite(ceiling), ceiling, survey.rate)
         return allowed
 
-    def _own(self, suspicion: Suspicion, leaves: Leaves, here: Ints) -> list[Cause]:
+    def _own(self, suspicion: Suspicion, leaves: Leaves, mine: Bools) -> list[Cause]:
         """The key itself as the cause: a limit is exceeded by whom it is exceeded, and
         a small lift of one key may be plain to its detector only.
+
+        Args:
+            suspicion: the key, and what is said of it.
+            leaves: counts since the onset.
+            mine: which of the leaves are the key's.
         """
-        kind = int(self._catalog.key_kind[suspicion.key])
-        mine = self._survey.leaf_keys[here, kind] == suspicion.key
         if not mine.any():
             return []
         expected = max(float(leaves.expected[mine].sum()), 1e-9)
@@ -125,6 +136,7 @@ class Inquiry:
         absolute = np.isfinite(suspicion.ceiling).any()
         if gain < OWN_GAIN and not absolute:
             return []
+        kind = int(self._catalog.key_kind[suspicion.key])
         names = [] if kind == FLEET else KINDS[kind].split("_")
         dimensions = tuple(DIMENSIONS.index(name) for name in names)
         first = leaves.codes[np.flatnonzero(mine)[0]]

@@ -37,9 +37,6 @@ WARM_UP_SECONDS = 600.0
 #: How fast a baseline learns where something may be wrong.
 WARM_GATE = 0.02
 
-#: Failures behind a baseline that is good enough to measure dispersion against.
-TRUSTED_INFO = 10.0
-
 
 class Sums(NamedTuple):
     """Counts of one slot by key that no open incident explains.
@@ -177,9 +174,9 @@ class Memory:
             info = rows_of(self.baseline.info, keys)
             # Where a score is high, too: leaving out the peaks of a rate that breathes
             # would make it look calm.
-            trusted = self.known(keys) & (info >= TRUSTED_INFO)
             expected = tried * rows_of(self.baseline.rate, keys)
-            self.dispersion.add(keys, sums.failed, expected, info, trusted)
+            known = self.known(keys)
+            self.dispersion.add(keys, sums.failed, expected, info, known)
 
     def relearn(self, keys: Ints, channels: Bools, slot: int) -> None:
         """Take the rates of keys since a slot, of the last hour at most, for normal."""

@@ -14,7 +14,13 @@ import numpy as np
 
 from monitor.events import Channel, IncidentKind, Scope
 from monitor.observe.arrays import Bools, Floats, Ints, State, rows_of
-from monitor.observe.blame import COMBINATIONS, DIMENSIONS, Leaves, search
+from monitor.observe.blame import (
+    COMBINATIONS,
+    DIMENSIONS,
+    MOST_CAUSES,
+    Leaves,
+    search,
+)
 from monitor.observe.book import Book, inside, keys_of
 from monitor.observe.case import LIMIT, Case
 from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
@@ -37,6 +43,9 @@ LOOK_AROUND_SECONDS = 30.0
 
 #: A part that explains so much of an incident's excess is the whole of it.
 MOST_OF_IT = 0.8
+
+#: So many nats below its threshold a key may be blamed together with another one.
+NEAR_NATS = 5.0
 
 #: Channels that one failure is counted in.
 CHANNELS_EACH = 2.0
@@ -105,21 +114,36 @@ class Watch:
         for detector, reading in zip(self._detectors, readings, strict=True):
             self._pass_over(detector, reading, sums.keys)
             for channel in SPECIFIC_FIRST:
-                column = CHANNELS.index(channel)
-                over = reading.over[:, column] & ~settled[sums.keys, column]
-                if over.any():
-                    best = int(np.argmax(np.where(over, reading.score[:, column], -1)))
-                    suspicion = Suspicion(
-                        detector.name,
-                        channel,
-                        int(sums.keys[best]),
-                        float(reading.start[best, column]),
-                        detector.ceiling,
-                        float(np.sqrt(look.cv2[best, column])),
-                    )
-                    self._inquire(suspicion, settled)
+                self._follow((detector, channel), reading, look, settled)
         self._knob.note(_looks(look), seconds)
         self._heed()
+
+    def _follow(
+        self,
+        rule: tuple[Detector, Channel],
+        reading: Reading,
+        look: Look,
+        settled: Bools,
+    ) -> None:
+        """Look into what is over the line in a channel, the best evidence first."""
+        (detector, channel), column = rule, CHANNELS.index(rule[1])
+        score = reading.score[:, column]
+        for _ in range(MOST_CAUSES):
+            over = reading.over[:, column] & ~settled[look.keys, column]
+            if not over.any():
+                return
+            near = score >= look.threshold[:, column] - NEAR_NATS
+            best = int(np.argmax(np.where(over, score, -1.0)))
+            suspicion = Suspicion(
+                detector.name,
+                channel,
+                int(look.keys[best]),
+                float(reading.start[best, column]),
+                detector.ceiling,
+                float(np.sqrt(look.cv2[best, column])),
+                look.keys[near],
+            )
+            self._inquire(suspicion, settled)
 
     def _heed(self) -> None:
         for detector in self._detectors:

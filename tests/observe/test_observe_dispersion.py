@@ -97,3 +97,64 @@ def test_a_key_that_tells_little_breathes_as_the_others_do() -> None:
         dispersion.add(keys, failed, expected, info, sure)
         dispersion.close_block(10.0 * (number + 1), info)
     assert (np.sqrt(dispersion.cv2[-1]) > 2 * CV_PRIOR).all()
+
+
+def mixed(
+    clumps: list[int], expected: list[float], hours: float, info: float
+) -> Dispersion:
+    """Keys whose failures come in clumps of these sizes, by seconds, not by looks."""
+    random, dispersion = np.random.default_rng(3), Dispersion(len(clumps))
+    shape, keys = (len(clumps), WIDTH), np.arange(len(clumps))
+    size, mean = np.array(clumps)[:, None], np.array(expected)[:, None]
+    behind, sure = np.full(shape, info), np.ones(shape, bool)
+    for number in range(int(hours * 360)):
+        failed = size * random.poisson(mean / size, shape).astype(float)
+        dispersion.add(keys, failed, np.broadcast_to(mean, shape), behind, sure)
+        dispersion.close_block(10.0 * (number + 1), behind)
+    return dispersion
+
+
+def test_clumps_show_before_a_key_has_a_baseline_of_its_own() -> None:
+    # Three failures an hour of each key, in an hour one clump; its parents' rate.
+    dispersion = mixed([1] * 10 + [3] * 10, [3.0 / 360.0] * 20, 12.0, info=5.0)
+    assert np.median(dispersion.phi[:10]) < 1.3
+    assert np.median(dispersion.phi[10:]) > 2.2
+    assert np.allclose(dispersion.cv2, CV_PRIOR**2)
+
+
+def test_a_rate_that_is_wrongly_known_is_no_clump() -> None:
+    random, dispersion = np.random.default_rng(3), Dispersion(len(KEYS))
+    for number in range(12 * 360):
+        failed = random.poisson(0.05, SHAPE).astype(float)
+        info = np.full(SHAPE, 5.0)
+        dispersion.add(KEYS, failed, np.full(SHAPE, 0.01), info, SURE)
+        dispersion.close_block(10.0 * (number + 1), info)
+    assert dispersion.phi.max() < 1.4
+
+
+def test_who_is_unknown_may_be_one_of_the_wildest_of_its_fleet() -> None:
+    alike = mixed([1] * 28 + [1, 1], [1.0] * 28 + [0.0, 0.02], 4.0, info=1e6)
+    unlike = mixed([1] * 20 + [4] * 9 + [1], [1.0] * 28 + [0.0, 0.02], 4.0, info=1e6)
+    assert alike.phi[-2:].max() < 1.2
+    assert (unlike.phi[-2] > 2.5).all()
+    # The one that has shown thirty failures, each of them alone, is believed.
+    assert np.median(unlike.phi[-1]) < 1.6
+
+
+def test_breathing_keys_are_not_lent_the_calm_of_the_others() -> None:
+    random, dispersion = np.random.default_rng(3), Dispersion(40)
+    keys, shape, size = np.arange(40), (40, WIDTH), np.zeros((40, 1))
+    size[:10] = 0.55
+    # One key breathes, but has too few failures to show it.
+    expected = np.full(shape, 1.0)
+    expected[0] = 0.1
+    info, level = np.full(shape, 1e6), np.zeros(shape)
+    for number in range(4 * 360):
+        level += -0.08 * level + 0.4 * size * random.standard_normal(shape)
+        rate = expected * np.exp(level - size**2 / 2)
+        failed = random.poisson(rate).astype(float)
+        dispersion.add(keys, failed, expected, info, np.ones(shape, bool))
+        dispersion.close_block(10.0 * (number + 1), info)
+    cv = np.sqrt(dispersion.cv2)
+    assert cv[0].min() > 2 * CV_PRIOR
+    assert np.median(cv[10:]) < CV_PRIOR

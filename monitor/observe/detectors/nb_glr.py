@@ -5,7 +5,7 @@ deviance of a negative binomial whose spread carries both the error of the basel
 the key's own breathing, so that a rate that merely breathes stays quiet. A breathing
 rate caps the evidence that any volume can give; that is the point.
 
-With B failures where M are expected and shape k = 1 / (cv2 + 1 / info)::
+With B failures where M are expected and shape k = 1 / (cv2 + phi / info)::
 
     D = B ln(B / M) - (B + k) ln((B + k) / (M + k))
 """
@@ -135,8 +135,8 @@ def _found(windows: Candidates, look: Look, channel: int) -> Floats:
     failed, expected, tried = sums[:, other].astype(float)
     expected += SLACK[channel]
     rows = windows.rows[np.nonzero(other)[1]]
-    spread = look.cv2[rows, channel] + 1.0 / look.info[rows, channel]
     phi = look.phi[rows, channel]
+    spread = look.cv2[rows, channel] + phi / look.info[rows, channel]
     scores = deviance(failed / phi, expected / phi, 1.0 / spread)
     found = np.zeros(other.shape)
     found[other] = scores * binomial_gain(tried, failed, expected)
