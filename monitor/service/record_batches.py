@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 import google_crc32c
+from aiokafka import conn
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
@@ -17,6 +18,10 @@ from aiokafka.record.memory_records import MemoryRecords
 #: Stored batches are handed on together until they have so many records: a batch has
 #: its price, most of all a small one, and this many are counted in some 15 ms.
 ENOUGH_RECORDS = 1_500
+
+#: What may wait in a connection's buffer: an answer of some megabytes as a whole.
+#: aiokafka holds the socket back at 128 kB, and wakes up for every piece.
+READ_AHEAD_BYTES = 8_000_000
 
 #: Head of a stored batch of format 2, big-endian: base offset, bytes after this field,
 #: leader epoch, format, checksum (CRC-32C) of all that follows. From Kafka's
@@ -151,3 +156,4 @@ def read_in_batches(topics: Collection[str]) -> None:
     )
     fetcher.PartitionRecords = records
     fetcher.MemoryRecords = _Stored
+    conn.READER_LIMIT = READ_AHEAD_BYTES
