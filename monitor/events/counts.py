@@ -49,21 +49,23 @@ BLOCK_REASONS = frozenset(
 )
 
 
+#: Replies with other reasons never count in these channels.
+_FEEDING = {
+    Channel.CONFIG: CONFIG_REASONS,
+    Channel.BLOCK: BLOCK_REASONS | {Reason.THROTTLED},
+    Channel.HARD: frozenset(Reason) - CONFIG_REASONS - BLOCK_REASONS,
+    Channel.TECHNICAL: frozenset(Reason) - CONFIG_REASONS - BLOCK_REASONS,
+}
+
+
 def feeds(reason: Reason, channel: Channel) -> bool:
     """True if replies with this reason may count in the channel.
 
     >>> feeds(Reason.IP_REPUTATION, Channel.BLOCK), feeds(Reason.POLICY, Channel.HARD)
     (True, False)
     """
-    match channel:
-        case Channel.CONFIG:
-            return reason in CONFIG_REASONS
-        case Channel.BLOCK:
-            return reason in BLOCK_REASONS or reason is Reason.THROTTLED
-        case Channel.HARD | Channel.TECHNICAL:
-            return reason not in CONFIG_REASONS | BLOCK_REASONS
-        case _:
-            return True
+    reasons = _FEEDING.get(channel)
+    return reasons is None or reason in reasons
 
 
 #: Columns of every count matrix: two denominators, then one numerator a channel.
