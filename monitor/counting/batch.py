@@ -1,6 +1,6 @@
 """What counting takes: records of one stretch of a log and their events, as columns.
 
-Ten lists cost a tenth of an object an event. Everything in a batch is in log order.
+A few lists cost a tenth of an object an event. Everything in a batch is in log order.
 """
 
 from bisect import bisect_left

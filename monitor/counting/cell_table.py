@@ -23,7 +23,7 @@ _NAMES = len(Cell._fields)
 
 
 def cell_text(names: Iterable[str]) -> str:
-    """The five names of a cell as the text that counting knows it by."""
+    """Names as one text: all five of a cell are what counting knows it by."""
     return SEPARATOR.join(names)
 
 
@@ -42,13 +42,24 @@ class CellTable:
     ``longest`` is the most bytes that the names of one cell have.
     """
 
-    __slots__ = ("_cells", "_codes", "_name_sizes", "_names", "_sizes", "longest")
+    __slots__ = (
+        "_cells",
+        "_codes",
+        "_name_list",
+        "_name_sizes",
+        "_names",
+        "_sizes",
+        "_texts",
+        "longest",
+    )
 
     def __init__(self) -> None:
         self.longest = 0
         # Asked for what they do not have, they give it the next number: all in C.
         self._cells: defaultdict[str, int] = defaultdict(count().__next__)
         self._names: defaultdict[str, int] = defaultdict(count().__next__)
+        self._texts: list[str] = []  # the same by number
+        self._name_list: list[str] = []
         self._codes = array("i")  # five a cell: the numbers of its names
         self._sizes = array("i")  # of each cell, the bytes of its names
         self._name_sizes = array("i")
@@ -76,8 +87,10 @@ class CellTable:
         known = len(self._names)
         codes = [*map(self._names.__getitem__, chain.from_iterable(names))]
         new = _newest(self._names, known)
+        self._name_list += new
         self._name_sizes.extend([len(name.encode()) for name in new])
         sizes = np.array(self._name_sizes)[codes].reshape(-1, _NAMES).sum(axis=1)
+        self._texts += cells
         self._codes.extend(codes)
         self._sizes.extend(sizes.tolist())
         self.longest = max(self.longest, int(sizes.max()))
@@ -95,13 +108,11 @@ class CellTable:
 
     def names_of(self, numbers: NDArray[np.int32]) -> list[str]:
         """The names that have these numbers."""
-        names = [*self._names]
-        return [names[number] for number in numbers]
+        return [self._name_list[number] for number in numbers]
 
     def texts_of(self, numbers: NDArray[np.int32]) -> list[str]:
         """The cells that have these numbers."""
-        cells = [*self._cells]
-        return [cells[number] for number in numbers]
+        return [self._texts[number] for number in numbers]
 
 
 def _newest(entries: dict[str, int], known: int) -> list[str]:

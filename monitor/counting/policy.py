@@ -14,9 +14,9 @@ MAX_CELLS_PER_SLOT = 50_000
 #: and its evidence, below the 8 MB that ``bounce.counts`` takes.
 MAX_NAME_BYTES_PER_SLOT = 4_000_000
 
-#: The next slot begins a new table when one has more cells than this: those of eight
-#: full slots, at some 300 bytes a cell. A cell that was met before is numbered several
-#: times faster than a new one.
+#: The next slot begins a new table when that of all partitions has more cells than
+#: this (and what was open then may still add to it): those of eight full slots, at some
+#: 300 bytes a cell. A cell that was met before is numbered several times faster.
 MAX_CELLS_PER_TABLE = 8 * MAX_CELLS_PER_SLOT
 
 #: Most event ids remembered in one slot of one partition: 8-70 bytes each, so at most

@@ -1,7 +1,6 @@
 """One open slot of one input partition: cells, evidence, ids, the prefix covered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,7 +34,7 @@ class Evidence(NamedTuple):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: A cell or a provider, reason, template.
+#: Provider, IP and campaign as one text, reason, template.
 _Place: TypeAlias = tuple[str, Reason, str]
 
 #: How many, and a sample.
@@ -69,7 +68,6 @@ class OpenSlot:
         "_admitted",
         "_cells",
         "_counts",
-        "_folded",
         "_name_bytes",
         "_names",
         "_others",
@@ -95,8 +93,7 @@ class OpenSlot:
         self._cells, self._names = FirstUse(), FirstUse()
         self._name_bytes = 0
         self._admitted: set[str] | None = None
-        self._reasons: dict[_Place, _Row] = {}  # by cell
-        self._folded: dict[_Place, _Row] = {}  # by provider
+        self._reasons: dict[_Place, _Row] = {}
         self._samples: dict[str, str] = {}
 
     def count(self, cells: Sequence[str], columns: Columns) -> int:
@@ -106,13 +103,16 @@ class OpenSlot:
             cells: one an event, as ``cell_text`` makes them.
             columns: what those that are no deliveries add to, by place.
         """
-        if self._admitted is not None or not self._has_room(len(cells)):
-            return self._count_near_the_bound(cells, columns)
-        self._add(cells, columns)
-        return 0
+        if self._admitted is None:
+            # The table must know how long their names are before there is room or not.
+            numbers = self._table.numbers_of(cells)
+            if self._has_room(len(numbers)):
+                self._add(numbers, columns)
+                return 0
+            self._admitted = {*self._table.texts_of(self._cells.numbers)}
+        return self._count_near_the_bound(cells, columns)
 
-    def _add(self, cells: Sequence[str], columns: Columns) -> None:
-        numbers = self._table.numbers_of(cells)
+    def _add(self, numbers: list[int], columns: Columns) -> None:
         for place, adds_to in columns.items():
             self._others.setdefault(adds_to, []).append(numbers[place])
         self._pending += numbers
@@ -135,16 +135,12 @@ class OpenSlot:
         From here on no cell enters the table that is not an admitted one, so that
         names which never come again cannot fill it.
         """
-        if self._admitted is None:
-            self._admitted = {*self._table.texts_of(self._cells.numbers)}
         fits = [self._admit(cell) for cell in cells]
-        self._add(
-            [
-                cell if fit else cell_text([_provider(cell), *[OTHER] * 4])
-                for cell, fit in zip(cells, fits, strict=True)
-            ],
-            columns,
-        )
+        admitted = [
+            cell if fit else cell_text([_provider(cell), *[OTHER] * 4])
+            for cell, fit in zip(cells, fits, strict=True)
+        ]
+        self._add(self._table.numbers_of(admitted), columns)
         self._settle()
         return fits.count(False)
 
@@ -190,22 +186,23 @@ class OpenSlot:
     def note(self, cell: str, evidence: Evidence) -> None:
         """Remember why an event failed; the first sample of a template stays."""
         reason, reply, template = evidence
-        place = cell, reason, template
+        place = cell.rsplit(SEPARATOR, 2)[0], reason, template
         row = self._reasons.get(place)
         if row is not None:
             row[0] = int(row[0]) + 1
         elif len(self._reasons) < MAX_DETAILED_REASONS:
             self._reasons[place] = [1, self._sample(template, reply)]
         else:
-            self._note_folded((_provider(cell), reason, template), reply)
+            folded = cell_text((_provider(cell), OTHER, OTHER))
+            self._note_near_the_bound((folded, reason, template), reply)
 
-    def _note_folded(self, place: _Place, reply: str) -> None:
+    def _note_near_the_bound(self, place: _Place, reply: str) -> None:
         """The same under the provider's ``other``, and left out if that is full."""
-        row = self._folded.get(place)
+        row = self._reasons.get(place)
         if row is not None:
             row[0] = int(row[0]) + 1
-        elif len(self._reasons) + len(self._folded) < MAX_REASONS_PER_SLOT:
-            self._folded[place] = [1, self._sample(place[2], reply)]
+        elif len(self._reasons) < MAX_REASONS_PER_SLOT:
+            self._reasons[place] = [1, self._sample(place[2], reply)]
 
     def _sample(self, template: str, reply: str) -> str:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
@@ -227,22 +224,18 @@ class OpenSlot:
 
     def reasons(self) -> tuple[ReasonCount, ...]:
         """The evidence so far."""
-        folded = [
-            ((cell_text([provider, OTHER, OTHER]), reason, template), row)
-            for (provider, reason, template), row in self._folded.items()
-        ]
         return tuple(
             ReasonCount(
-                provider=names[0],
-                source_ip=names[1],
-                campaign=names[2],
+                provider=provider,
+                source_ip=source_ip,
+                campaign=campaign,
                 reason=reason,
                 count=int(row[0]),
                 sample=str(row[1]),
                 template=template,
             )
-            for (cell, reason, template), row in chain(self._reasons.items(), folded)
-            for names in (cell.split(SEPARATOR, 3),)
+            for (names, reason, template), row in self._reasons.items()
+            for provider, source_ip, campaign in (names.split(SEPARATOR),)
         )
 
 

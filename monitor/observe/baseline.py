@@ -69,7 +69,7 @@ _TINY = 1e-12
 
 class Baseline:
     """Learned rates; ``rate`` and ``info`` as of ``refresh``. All is kept channel by
-    channel: what never fails costs no memory.
+    channel.
 
     Args:
         slot_seconds: length of a slot.

@@ -105,7 +105,7 @@ class Dispersion:
             failed: failures, ``[rows, channels]``.
             expected: failures that the baseline expects.
             info: failures behind the baseline.
-            trusted: where the baseline is good and nothing is wrong.
+            trusted: where a baseline is known at all.
         """
         for channel in np.flatnonzero(trusted.any(axis=0)).tolist():
             rows = np.flatnonzero(trusted[:, channel])

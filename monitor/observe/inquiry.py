@@ -100,7 +100,9 @@ class Inquiry:
         mine = survey.leaf_keys[here, kind] == suspicion.key
         # What stands out elsewhere has its own detectors, which know how clumpy and how
         # wild it is: it must be near the line by them.
-        near = np.isin(survey.leaf_keys[here], suspicion.near).any(axis=1) | mine
+        # The fleet's own evidence says nothing of where.
+        narrow = np.delete(survey.leaf_keys[here], FLEET, axis=1)
+        near = np.isin(narrow, suspicion.near).any(axis=1) | mine
         near &= leaves.failed > 0
         causes = [cause for cause in causes if (cause.leaves & near).any()]
         if not causes:

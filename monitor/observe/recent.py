@@ -107,7 +107,8 @@ class RecentLeaves:
         """Take back what ``state`` gave."""
         for slot in np.unique(state["slots"]):
             mine = state["slots"] == slot
-            piece = state["leaves"][mine], state["counts"][mine]
+            leaves = state["leaves"][mine].astype(np.int32)
+            piece = leaves, _narrow(state["counts"][mine])
             self._slots[int(slot)] = [piece]
         self._count()
 

@@ -134,6 +134,7 @@ class Windows:
             ring.stamp[:] = state[f"stamp{number}"]
             held = np.flatnonzero(ring.stamp >= 0)
             for row, saved in zip(held, state[f"sums{number}"], strict=True):
+                ring.sums[row] = _no_sums()
                 keys = np.arange(len(saved))
                 for counts, column in zip(ring.sums[row], saved.T, strict=True):
                     counts.add(keys, column)

@@ -19,8 +19,8 @@ from aiokafka.record.memory_records import MemoryRecords
 #: its price, most of all a small one, and this many are counted in some 15 ms.
 ENOUGH_RECORDS = 1_500
 
-#: What may wait in a connection's buffer: an answer of some megabytes as a whole.
-#: aiokafka holds the socket back at 128 kB, and wakes up for every piece.
+#: Half of what may wait in a connection's buffer: an answer of some megabytes as a
+#: whole. aiokafka holds the socket back at 128 kB, and wakes up for every piece.
 READ_AHEAD_BYTES = 8_000_000
 
 #: Head of a stored batch of format 2, big-endian: base offset, bytes after this field,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.counting import slot as slot_module
-from monitor.counting.cell_table import CellTable, cell_text
+from monitor.counting.cell_table import CellTable, cell_text, cells_of
 from monitor.counting.policy import OTHER
 from monitor.counting.slot import Evidence, OpenSlot
-from monitor.events import COLUMNS, Cell, Reason
+from monitor.events import COLUMNS, Cell, DeliveryEvent, Outcome, Reason
 
 DELIVERED = (0, 1)
 BOUNCED = (0, 8)
@@ -133,6 +133,15 @@ def test_each_text_of_a_reason_has_a_row() -> None:
     ]
 
 
+def test_tenants_and_segments_share_a_row() -> None:
+    """The merge tells what a row has grown by from the row of the tally before."""
+    slot = OpenSlot(0, str, CellTable())
+    for tenant, segment in (("acme", ""), ("globex", ""), ("acme", "de")):
+        one = cell(1)._replace(tenant=tenant, segment=segment)
+        slot.note(cell_text(one), Evidence(Reason.POLICY, "no", "same"))
+    assert [(row.campaign, row.count) for row in slot.reasons()] == [("c1", 3)]
+
+
 def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -160,22 +169,27 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
     ]
 
 
+#: Numbers of cells; those of long names have many digits.
+NUMBERS = st.one_of(st.integers(0, 9), st.integers(0, 3).map(lambda n: n + 10**30))
+
+
 @given(
     events=st.lists(
-        st.builds(event, st.builds(cell, st.integers(0, 9), st.sampled_from("ab"))),
-        max_size=40,
+        st.builds(event, st.builds(cell, NUMBERS, st.sampled_from("ab"))), max_size=40
     ),
-    met_before=st.lists(st.builds(event, st.builds(cell, st.integers(0, 9)))),
+    met_before=st.lists(st.builds(event, st.builds(cell, NUMBERS))),
     cut=st.integers(0, 40),
     most=st.integers(1, 12),
+    most_bytes=st.integers(20, 400),
 )
 def test_neither_the_cut_nor_what_else_is_in_the_table_changes_a_slot(
-    events: list[Event], met_before: list[Event], cut: int, most: int
+    events: list[Event], met_before: list[Event], cut: int, most: int, most_bytes: int
 ) -> None:
     table = CellTable()
     table.numbers_of([cell_text(one) for one, _ in met_before])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slot_module, "MAX_CELLS_PER_SLOT", most)
+        patch.setattr(slot_module, "MAX_NAME_BYTES_PER_SLOT", most_bytes)
         whole, parts = OpenSlot(0, str, CellTable()), OpenSlot(0, str, table)
         folded = count(parts, events[:cut])
         parts.matrix()
@@ -185,3 +199,18 @@ def test_neither_the_cut_nor_what_else_is_in_the_table_changes_a_slot(
     if not folded:
         assert [*rows(whole)] == [*dict.fromkeys(one for one, _ in events)]
         assert [*rows(parts)] == [*rows(whole)]
+
+
+def test_the_text_of_an_event_is_that_of_its_cell() -> None:
+    one = Cell("yahoo", "192.0.2.1", "spring", "acme", "de")
+    sent = DeliveryEvent(
+        event_id="e",
+        event_time=0.0,
+        source="canonical",
+        outcome=Outcome.DELIVERED,
+        source_ip=one.source_ip,
+        campaign=one.campaign,
+        tenant=one.tenant,
+        segment=one.segment,
+    )
+    assert cells_of([sent], [one.provider]) == [cell_text(one)]

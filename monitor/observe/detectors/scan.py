@@ -72,7 +72,7 @@ class Candidates(NamedTuple):
 
 class Scan:
     """State of the grid for all keys: 4 bytes a key in channels that ever failed, and
-    120 more while a window is open there.
+    120 more while a window is open there, or for every key once many are.
 
     Args:
         capacity: places for keys.
