@@ -13,20 +13,15 @@ KEPT_BYTES = 256_000_000
 LARGEST_KEPT = 32_000_000
 
 
-def keep_freed_memory() -> bool:
-    """Have the C library keep memory for the next time; false if it cannot (no glibc).
+def keep_freed_memory() -> None:
+    """Have the C library keep memory for the next time; nothing without glibc.
 
     All threads share one arena: one at a time runs Python, whatever it frees.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
-        return False
-    return all(
-        mallopt(parameter, value)
-        for parameter, value in (
-            (_M_ARENA_MAX, 1),
-            (_M_MMAP_THRESHOLD, LARGEST_KEPT),
-            (_M_TRIM_THRESHOLD, KEPT_BYTES),
-        )
-    )
+        return
+    mallopt(_M_ARENA_MAX, 1)
+    mallopt(_M_MMAP_THRESHOLD, LARGEST_KEPT)
+    mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
