@@ -50,6 +50,7 @@ class CountBatch(NamedTuple):
         offsets = self.offsets[begin:end]
         first, last = offsets[0], offsets[-1] + 1
         low, high = bisect_left(self.at, first), bisect_left(self.at, last)
+        among = {place: place - low for place in range(low, high)}
         return CountBatch(
             offsets,
             self.times[begin:end],
@@ -57,14 +58,14 @@ class CountBatch(NamedTuple):
             self.event_ids[low:high],
             self.event_times[low:high],
             self.cells[low:high],
-            _part(self.columns, low, high),
-            _part(self.evidence, low, high),
+            renumbered(self.columns, among),
+            renumbered(self.evidence, among),
             [offset for offset in self.invalid if first <= offset < last],
         )
 
 
-def _part(by_place: Mapping[int, Value], low: int, high: int) -> dict[int, Value]:
-    """What goes by places from ``low`` to before ``high``, by the places from there."""
-    return {
-        place - low: value for place, value in by_place.items() if low <= place < high
-    }
+def renumbered(
+    by_place: Mapping[int, Value], among: Mapping[int, int]
+) -> dict[int, Value]:
+    """What goes by those places that have a new one, by that."""
+    return {among[place]: value for place, value in by_place.items() if place in among}

@@ -26,15 +26,13 @@ before it wrote those.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from monitor.counting.batch import CountBatch
+from monitor.counting.batch import CountBatch, renumbered
 from monitor.counting.policy import MAX_OPEN_SLOTS, CountingPolicy
 from monitor.counting.slot import OpenSlot, SlotMaker
 from monitor.events import Ledger, LedgerTally, Prefix, Tally
-
-Value = TypeVar("Value")
 
 #: Slots this far behind the newest are mostly read, so their ids are packed.
 SETTLE_AFTER_SLOTS = 3
@@ -369,13 +367,9 @@ def _enter(slot: OpenSlot, batch: CountBatch, kept: Sequence[int]) -> int:
     cells, columns, evidence = batch.cells, batch.columns, batch.evidence
     if len(kept) < len(cells):
         among = {place: number for number, place in enumerate(kept)}
-        columns, evidence = _among(columns, among), _among(evidence, among)
+        columns = renumbered(columns, among)
+        evidence = renumbered(evidence, among)
         cells = [cells[place] for place in kept]
     for place, why in evidence.items():
         slot.note(cells[place], why)
     return slot.count(cells, columns)
-
-
-def _among(by_place: Mapping[int, Value], among: Mapping[int, int]) -> dict[int, Value]:
-    """What goes by some of the places, by their new ones."""
-    return {among[place]: value for place, value in by_place.items() if place in among}

@@ -8,10 +8,8 @@ import pytest
 
 from monitor.events import (
     Action,
-    Channel,
     Directive,
     Incident,
-    IncidentState,
     Mode,
     Scope,
     Severity,
@@ -24,28 +22,16 @@ from monitor.service.topics import create_topics, topic_names
 from tests.e2e.test_kill import settings_environ
 from tests.e2e.workers import WorkerProcess
 from tests.kafka.apache import ApacheKafka
+from tests.tools.incidents import make_incident
 
 pytestmark = [pytest.mark.kafka, pytest.mark.e2e]
 
 
-FOREIGN = Incident(
-    id="i-1",
-    fleet="default",
-    scope=Scope(provider="gmail"),
-    channel=Channel.HARD,
-    state=IncidentState.OPEN,
+FOREIGN = make_incident(
     severity=Severity.PAGE,
-    detector="nb_glr",
     start=1_795_348_800.0,
     detected_at=1_795_348_812.0,
     updated_at=1_795_348_812.0,
-    rate=0.3,
-    rate_low=0.25,
-    rate_high=0.35,
-    baseline=0.01,
-    lift=30.0,
-    excess=110.0,
-    attempts=400.0,
 )
 
 

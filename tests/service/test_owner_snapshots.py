@@ -6,7 +6,7 @@ import threading
 import msgspec
 import pytest
 
-from monitor.events import Channel, Incident, IncidentState, Scope, Severity
+from monitor.events import IncidentState, Scope, Severity
 from monitor.pipeline import FleetMind, FleetPolicy
 from monitor.service import clock
 from monitor.service.metrics import Metrics
@@ -15,26 +15,9 @@ from monitor.service.owner_report import OwnerReport
 from monitor.service.settings import load_settings
 from monitor.service.snapshots import SnapshotDue
 from monitor.service.topics import topic_names
+from tests.tools.incidents import make_incident
 
-INCIDENT = Incident(
-    id="i-1",
-    fleet="default",
-    scope=Scope(provider="gmail"),
-    channel=Channel.HARD,
-    state=IncidentState.OPEN,
-    severity=Severity.TICKET,
-    detector="nb_glr",
-    start=0.0,
-    detected_at=10.0,
-    updated_at=10.0,
-    rate=0.3,
-    rate_low=0.25,
-    rate_high=0.35,
-    baseline=0.01,
-    lift=30.0,
-    excess=110.0,
-    attempts=400.0,
-)
+INCIDENT = make_incident()
 
 
 @pytest.fixture
