@@ -68,7 +68,7 @@ tools: setup ## fetch Apache Kafka, Prometheus and Alertmanager into the user's 
 	@$(BIN)/python -m tests.tools.prometheus_tools
 
 test: lint tools ## lint, then all tests (ARGS="-k kill": some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 ifeq ($(KAFKA),embedded)
 demo: setup ## 90 seconds of the whole product (KAFKA=apache: on the real one)

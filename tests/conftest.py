@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from monitor.service.embedded import EmbeddedBroker, sigterm_as_ctrl_c
 from tests.kafka.apache import ApacheKafka
+from tests.parts import OPTION, Part
 from tests.tools.prometheus_tools import Tools, ToolsMissing, find_tools
 
 #: Address of a Kafka that runs already; then no broker is started for the tests.
@@ -25,6 +26,25 @@ settings.register_profile("here", _COMMON, print_blob=True)
 settings.register_profile("ci", _COMMON, derandomize=True, database=None)
 PROFILE = "ci" if os.environ.get("CI") else "here"
 settings.load_profile(PROFILE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(OPTION, type=Part, choices=list(Part), help="only those tests")
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    part: Part | None = config.getoption(OPTION)
+    if part is None:
+        return
+    ours: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        (ours if part.has(marks) else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = ours
 
 
 def pytest_configure(config: pytest.Config) -> None:

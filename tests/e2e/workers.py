@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from monitor.service import clock
 from monitor.service.embedded import die_with_parent, free_port
@@ -23,6 +23,9 @@ class WorkerProcess:
 
     ``program`` is the module that runs, and what stands before the word ``worker``.
     """
+
+    #: Started in this test; who still runs at its end is killed.
+    started: ClassVar[list[Self]] = []
 
     def __init__(
         self,
@@ -53,7 +56,16 @@ class WorkerProcess:
                 stderr=log,
                 preexec_fn=die_with_parent(),
             )
+        self.started.append(self)
         return self
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Leave none of a test, failed or not, to the next one."""
+        for worker in cls.started:
+            if worker.alive:
+                worker.kill()
+        cls.started.clear()
 
     def kill(self) -> None:
         """SIGKILL: no goodbye of any kind."""

@@ -16,8 +16,9 @@ from monitor.service.cli_exits import ExitCode
 #: Enough for all three incidents: the last one begins at 62 %, and is found in seconds.
 ARGUMENTS = ("--seconds", "60", "--rate", "300", "--seed", "11")
 
+pytestmark = pytest.mark.e2e
 
-@pytest.mark.e2e
+
 def test_the_demo_ends_well() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "demo", *ARGUMENTS],
