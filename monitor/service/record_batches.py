@@ -23,6 +23,11 @@ ENOUGH_RECORDS = 1_500
 #: whole. aiokafka holds the socket back at 128 kB, and wakes up for every piece.
 READ_AHEAD_BYTES = 8_000_000
 
+#: What a connection takes from its socket at most at one time, four times asyncio's own
+#: choice. For each piece its thread must wait until the other one, which counts, lets
+#: go of the interpreter.
+PIECE_BYTES = 1_000_000
+
 #: Head of a stored batch of format 2, big-endian: base offset, bytes after this field,
 #: leader epoch, format, checksum (CRC-32C) of all that follows. From Kafka's
 #: documentation, "Record Batch".
@@ -149,6 +154,14 @@ class _BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         yield fetched
 
 
+class _Connection(conn.AIOKafkaProtocol):  # type: ignore[misc]
+    """A connection to a broker that reads large pieces."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.max_size = PIECE_BYTES
+
+
 def read_in_batches(topics: Collection[str]) -> None:
     """Make all consumers of this process yield a ``Fetched`` an answer for topics."""
     records = type(
@@ -157,3 +170,4 @@ def read_in_batches(topics: Collection[str]) -> None:
     fetcher.PartitionRecords = records
     fetcher.MemoryRecords = _Stored
     conn.READER_LIMIT = READ_AHEAD_BYTES
+    conn.AIOKafkaProtocol = _Connection
