@@ -78,10 +78,13 @@ class Decision(NamedTuple):
     rule: str = ""
     origin: str = ""
     pattern: str = ""
+    unless: tuple[str, ...] = ()
 
 
 class Explanation(NamedTuple):
-    """Why a reply got its verdict; ``text`` is the inner reply that was read."""
+    """Why a reply got its verdict; ``text`` is the inner reply that was read, and none
+    of the words in ``unless`` was in it.
+    """
 
     verdict: Verdict
     words: str
@@ -92,6 +95,7 @@ class Explanation(NamedTuple):
     wrapped: bool
     origin: str
     pattern: str
+    unless: tuple[str, ...]
 
 
 class Classifier:
@@ -175,6 +179,7 @@ class Classifier:
             wrapped=reply.wrapped,
             origin=decision.origin,
             pattern=decision.pattern,
+            unless=decision.unless,
         )
 
     def cache_stats(self) -> CacheStats:
@@ -259,6 +264,7 @@ def _by_rule(reply: Reply, hit: Hit) -> Decision:
         rule=rule.name,
         origin=rule.origin,
         pattern=hit.pattern,
+        unless=rule.unless,
     )
 
 

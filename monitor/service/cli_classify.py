@@ -129,8 +129,9 @@ def classify(
 def reasons_of(explained: Explanation) -> dict[str, object]:
     """What led to a verdict: the stage and rule, and the text that they read.
 
-    ``origin`` is the rule's file, ``text`` the inner reply after unwrapping, and code,
-    status and command are what was found in it or given.
+    ``origin`` is the rule's file, ``unless`` are the words that would have kept it from
+    matching, ``text`` is the inner reply after unwrapping, and code, status and command
+    are what was found in it or given.
     """
     verdict = explained.verdict
     return {
@@ -138,6 +139,7 @@ def reasons_of(explained: Explanation) -> dict[str, object]:
         "rule": verdict.rule,
         "origin": explained.origin,
         "pattern": explained.pattern,
+        "unless": ", ".join(explained.unless),
         "confidence": verdict.confidence,
         "text": explained.text,
         "wrapped": explained.wrapped,

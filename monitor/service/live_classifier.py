@@ -28,39 +28,22 @@ class LiveClassifier:
         self._retired = CacheStats(0, 0, 0)
         self._classifier = Classifier(rules)
 
-    def classify(
-        self,
-        diagnostic: str,
-        reply_code: int = 0,
-        enhanced_status: str = "",
-        provider: str = "",
-        hint: str = "",
-    ) -> Verdict:
-        """The verdict on one reply; see ``Classifier.classify``."""
-        verdict = self._classifier.classify(
-            diagnostic, reply_code, enhanced_status, provider, hint
-        )
-        self.replies[provider] += 1
-        if verdict.reason is _UNDETERMINED:
-            reply = Reply(reply_code, enhanced_status, diagnostic)
-            self._not_understood(reply, provider, verdict)
-        return verdict
-
     def classify_all(
         self, failures: Sequence[DeliveryEvent], providers: Sequence[str]
     ) -> list[Verdict]:
-        """The verdicts on a batch; see ``Classifier.classify_all``."""
+        """The verdict on each event's reply; see ``Classifier.classify``."""
         verdicts = self._classifier.classify_all(failures, providers)
         self.replies.update(providers)
         for place, verdict in enumerate(verdicts):
             if verdict.reason is _UNDETERMINED:
-                one = failures[place]
-                reply = Reply(one.reply_code, one.enhanced_status, one.diagnostic)
-                self._not_understood(reply, providers[place], verdict)
+                self._not_understood(failures[place], providers[place], verdict)
         return verdicts
 
-    def _not_understood(self, reply: Reply, provider: str, verdict: Verdict) -> None:
+    def _not_understood(
+        self, event: DeliveryEvent, provider: str, verdict: Verdict
+    ) -> None:
         self.undetermined[provider] += 1
+        reply = Reply(event.reply_code, event.enhanced_status, event.diagnostic)
         self.templates.add(verdict.template, reply, provider, clock.now())
 
     @staticmethod

@@ -22,6 +22,7 @@ def rules(tmp_path: Path) -> Path:
     file = tmp_path / "my.toml"
     file.write_text(
         '[[rule]]\nname = "mine"\nreason = "policy"\npatterns = ["blorp (here )?now"]'
+        '\nunless = ["not blorp", "unblorp"]'
     )
     return file
 
@@ -63,6 +64,7 @@ def test_rules_of_ones_own_and_what_they_did(
     assert said["rule"] == "mine"
     assert said["origin"] == str(rules)
     assert said["pattern"] == "blorp (here )?now"
+    assert said["unless"] == "not blorp, unblorp"
     assert said["text"] == "550 5.7.1 blorp now"
     assert (said["wrapped"], said["command"]) == ("True", "rcpt")
     assert (said["reply code"], said["enhanced status"]) == ("550", "5.7.1")

@@ -23,6 +23,7 @@ from monitor.service.metrics import Metrics
 from monitor.service.reading import Reading
 from monitor.service.settings_sections import ClassifySettings
 from monitor.sources import open_source
+from tests.tools.replies import read_one
 
 NOON = 1_795_348_800.0
 STRANGE = "zxcvb qwrtz <joe@example.org> hjklm"
@@ -118,7 +119,7 @@ def test_what_was_not_understood_is_kept_as_a_template(rig: Rig) -> None:
     assert row.sample == "zxcvb qwrtz <ADDR> hjklm"
     assert list(row.providers.items()) == [("yahoo", 2), ("google_consumer", 1)]
     assert (row.first_seen, row.last_seen) == (NOON, NOON)
-    assert row.template == rig.live.classify(STRANGE).template
+    assert row.template == read_one(rig.live, STRANGE).template
 
 
 def test_caches_are_counted_over_an_exchange(rig: Rig) -> None:
@@ -152,8 +153,8 @@ def test_it_classifies_as_a_classifier_does() -> None:
     live = LiveClassifier(RULES)
     plain = live.prepare(RULES)
     for text in (STRANGE, "550 5.1.1 no such user", "", "x" * 5_000):
-        assert live.classify(text, 550, "", "yahoo", "") == plain.classify(
-            text, 550, "", "yahoo", ""
+        assert read_one(live, text, "yahoo", 550) == plain.classify(
+            text, 550, provider="yahoo"
         )
 
 

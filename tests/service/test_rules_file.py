@@ -24,6 +24,7 @@ from monitor.service.rules_file import (
 )
 from monitor.service.settings import load_settings
 from monitor.service.settings_sections import ClassifySettings
+from tests.tools.replies import read_one
 
 GOOD = """\
 [[rule]]
@@ -62,7 +63,7 @@ class Rig:
         return [dict(line) for line in lines]
 
     def reason(self) -> str:
-        return self.reading.live.classify(TEXT).reason.value
+        return read_one(self.reading.live, TEXT).reason.value
 
     def metric(self, line: str) -> float:
         page = self.metrics.render().decode().splitlines()
@@ -253,7 +254,7 @@ def test_the_same_size_and_time_do_not_hide_a_change(rig: Rig, file: Path) -> No
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert file.stat().st_size == before.st_size
     rig.look()
-    assert rig.reading.live.classify("550 zorks").rule == "blorp"
+    assert read_one(rig.reading.live, "550 zorks").rule == "blorp"
 
 
 def test_a_touch_changes_nothing(rig: Rig, file: Path) -> None:
@@ -265,7 +266,7 @@ def test_a_touch_changes_nothing(rig: Rig, file: Path) -> None:
 def test_an_emptied_file_takes_the_rules_back(rig: Rig, file: Path) -> None:
     file.write_text("")
     rig.look()
-    assert rig.reading.live.classify(TEXT).rule != "blorp"
+    assert read_one(rig.reading.live, TEXT).rule != "blorp"
     assert rig.metric("bouncemon_rules_loaded ") == 0
 
 

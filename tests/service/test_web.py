@@ -18,6 +18,7 @@ from monitor.service.live_classifier import LiveClassifier
 from monitor.service.metrics import Metrics
 from monitor.service.settings_sections import HttpSettings, WatchdogSettings
 from monitor.service.web import MAX_BODY_BYTES, WebServer
+from tests.tools.replies import read_one
 
 TOKENS = ("the-old-token-0123456789", "the-new-token-0123456789")
 
@@ -179,8 +180,8 @@ def reader(tmp_path: Path, site: Site) -> Site:
     file.write_text(READ_TOKEN)
     both = Site(site.server._settings.webhook_token_file, file)
     for number in range(3):
-        both.live.classify(STRANGE.format(number), 0, "", "yahoo", "")
-    both.live.classify("mnbvc lkjhg", 0, "", "other", "")
+        read_one(both.live, STRANGE.format(number), "yahoo")
+    read_one(both.live, "mnbvc lkjhg", "other")
     return both
 
 
