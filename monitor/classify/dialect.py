@@ -72,17 +72,27 @@ class PatternError(ValueError):
 
 
 @lru_cache(PARSED_ENTRIES)
-def parse(source: str) -> Pattern:
-    """Read one pattern.
+def read(source: str) -> Pattern:
+    """Read one pattern that ``parse`` takes: one of ours, or one that was checked.
 
     Raises:
-        PatternError: it is not of the language, could be slow, or matches any text.
+        PatternError: it is not of the language.
     """
     if len(source) > MAX_PATTERN_LENGTH:
         raise PatternError(f"longer than {MAX_PATTERN_LENGTH} characters")
     parser = _Parser(source.strip())
-    pattern = Pattern(source, parser.whole(), parser.spaced)
-    if parser.work * ways(pattern.nodes) > MAX_WORK:
+    return Pattern(source, parser.whole(), parser.spaced, parser.work)
+
+
+@lru_cache(PARSED_ENTRIES)
+def parse(source: str) -> Pattern:
+    """Read and check one pattern.
+
+    Raises:
+        PatternError: it is not of the language, could be slow, or matches any text.
+    """
+    pattern = read(source)
+    if pattern.work * ways(pattern.nodes) > MAX_WORK:
         raise PatternError(
             f"{quoted(source)} matches in too many ways to be linear-time"
         )

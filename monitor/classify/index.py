@@ -14,7 +14,7 @@ from itertools import chain
 from operator import or_
 from typing import NamedTuple
 
-from monitor.classify.dialect import parse
+from monitor.classify.dialect import read
 from monitor.classify.pattern import (
     ANY_UNSPACED,
     MOST_NEEDLES,
@@ -124,7 +124,7 @@ class _Masks(dict[str, int]):
 
 def unwanted(rule: Rule) -> tuple[str, ...]:
     """What must not be in a plain text that this rule is to take."""
-    words = (parse(one).needles(MOST_NEEDLES) or () for one in rule.unless)
+    words = (read(one).needles(MOST_NEEDLES) or () for one in rule.unless)
     return tuple(chain.from_iterable(words))
 
 
@@ -138,7 +138,7 @@ class RuleIndex:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        patterns = [(rule, parse(one)) for rule in self.rules for one in rule.patterns]
+        patterns = [(rule, read(one)) for rule in self.rules for one in rule.patterns]
         self._tries = [_Try(rule, pattern) for rule, pattern in patterns]
         needs = [pattern.needs() for _, pattern in patterns]
         common = Counter(key for sets in needs for words in sets for key in words)

@@ -53,11 +53,12 @@ GAP_WORDS = Wild("(?: .{0,48})? ", " zq zq zq zq ")
 
 
 class Pattern(NamedTuple):
-    """A parsed pattern."""
+    """A parsed pattern; ``work`` is what its gaps and options cost at one start."""
 
     source: str
     nodes: Nodes
     spaced: bool
+    work: int
 
     def regex(self) -> str:
         """The bounded regular expression that decides."""

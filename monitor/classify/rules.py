@@ -17,6 +17,7 @@ or provider hint goes first).
 """
 
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -38,6 +39,8 @@ MAX_RULES = 2_000
 MAX_PATTERNS, MAX_WORDS = 8_000, 50_000
 #: Most entries of one ``unless``: each is looked for wherever the rule may match.
 MAX_UNLESS = 20
+#: Folders of our own rules, in the order in which they are asked.
+OWN_STAGES = {"providers": Stage.PROVIDER_TOKEN, "generic": Stage.TEXT}
 #: How sure a rule is that does not say.
 DEFAULT_CONFIDENCE = 0.9
 #: A text rule at least this sure decides alone; a weaker one is weighed against codes.
@@ -81,10 +84,8 @@ class _RulesFile(msgspec.Struct, forbid_unknown_fields=True):
     rule: list[_RuleTable] = []
 
 
-def read_rules(
-    toml_text: str, origin: str, stage: Stage = Stage.USER_RULE
-) -> tuple[Rule, ...]:
-    """The rules of one file in its order, each one well formed by itself.
+def read_rules(toml_text: str, origin: str) -> tuple[Rule, ...]:
+    """The rules of a user's file in its order, each one well formed by itself.
 
     Raises:
         ConfigError: no TOML, an unknown key or reason, or a pattern that is not of the
@@ -103,13 +104,19 @@ def read_rules(
         found = msgspec.convert(raw, _RulesFile).rule
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {_place(raw, str(error))}") from error
+    _check(found, origin)
+    return tuple(_rule(table, origin, Stage.USER_RULE) for table in found)
+
+
+def _check(found: Sequence[_RuleTable], origin: str) -> None:
     if sum(len(table.patterns) + len(table.unless) for table in found) > MAX_PATTERNS:
         raise ConfigError(f"{origin}: more than {MAX_PATTERNS} patterns")
-    rules = tuple(_rule(table, origin, stage) for table in found)
-    words = sum(parse(one).most_needed() for rule in rules for one in rule.patterns)
+    for table in found:
+        if problem := _malformed(table):
+            raise ConfigError(f"{origin}: rule '{table.name}': {problem}")
+    words = sum(parse(one).most_needed() for table in found for one in table.patterns)
     if words > MAX_WORDS:
         raise ConfigError(f"{origin}: the patterns stand for over {MAX_WORDS} words")
-    return rules
 
 
 def _place(raw: dict[str, object], error: str) -> str:
@@ -124,9 +131,6 @@ def _place(raw: dict[str, object], error: str) -> str:
 
 
 def _rule(table: _RuleTable, origin: str, stage: Stage) -> Rule:
-    problem = _malformed(table)
-    if problem:
-        raise ConfigError(f"{origin}: rule '{table.name}': {problem}")
     return Rule(
         name=table.name,
         reason=table.reason,
@@ -179,15 +183,16 @@ def package_files(folder: str) -> list[Traversable]:
 
 @cache
 def builtin_rules() -> tuple[Rule, ...]:
-    """Our own rules: every provider's tokens, then the generic families in order."""
+    """Our own rules: every provider's tokens, then the generic families in order.
+
+    They are not checked again: that is half of what it takes to load them, and a test
+    reads each file as ``read_rules`` does.
+    """
     return tuple(
-        rule
-        for folder, stage in (
-            ("providers", Stage.PROVIDER_TOKEN),
-            ("generic", Stage.TEXT),
-        )
+        _rule(table, f"{folder}/{entry.name}", stage)
+        for folder, stage in OWN_STAGES.items()
         for entry in package_files(folder)
-        for rule in read_rules(
-            entry.read_text(encoding="utf-8"), f"{folder}/{entry.name}", stage
-        )
+        for table in msgspec.convert(
+            tomllib.loads(entry.read_text(encoding="utf-8")), _RulesFile
+        ).rule
     )

@@ -37,6 +37,10 @@ log = structlog.get_logger(__name__)
 BEAT_SECONDS = 0.25
 REPORT_SECONDS = 1.0
 
+#: A worker that starts may be awaited: until there is a first thing to write, it looks
+#: for one this often.
+FIRST_FLUSH_SECONDS = 0.1
+
 #: Pause after a flush, in lengths of the flush.
 REST_A_FLUSH = 3.0
 
@@ -210,14 +214,17 @@ class Worker:
         await owner.run(self._producer)
 
     async def _flush_until_stopped(self) -> None:
-        wanted = pause = self.settings.counting.flush_milliseconds / 1000
+        wanted = self.settings.counting.flush_milliseconds / 1000
+        pause = min(wanted, FIRST_FLUSH_SECONDS)
         while not self.health.stopping:
             await asyncio.sleep(pause)
             started = clock.monotonic()
             try:
-                await self.ingest.flush()
+                written = await self.ingest.flush()
             except KafkaError as error:
                 raise BrokerError(f"tallies were not acknowledged: {error}") from error
+            if not written and pause < wanted:
+                continue
             # While a backlog is read a flush is long: leave the loop to the counting.
             rest = min(LONGEST_REST, REST_A_FLUSH * (clock.monotonic() - started))
             if sum(self.health.lags.values()) > BACKLOG_RECORDS:

@@ -213,8 +213,11 @@ class IngestService:
         if self._producer is not None:
             await self.flush()
 
-    async def flush(self) -> None:
+    async def flush(self) -> int:
         """Write every slot that changed, and wait until all of it is acknowledged.
+
+        Returns:
+            How many tallies were written.
 
         Raises:
             BrokerError: an earlier flush was cut off. What it held is in no counter any
@@ -225,10 +228,11 @@ class IngestService:
             if self.cut_off:
                 raise BrokerError("a flush was cut off; only a restart can recount it")
             self.cut_off = True
-            await self._flush()
+            written = await self._flush()
             self.cut_off = False
+            return written
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> int:
         assert self._producer is not None
         assert self._dead_letters is not None
         started = clock.monotonic()
@@ -249,6 +253,7 @@ class IngestService:
         if acks:
             self._metrics.flush_seconds.observe(clock.monotonic() - started)
             self._metrics.tallies.labels(TallyResult.SENT).inc(len(acks))
+        return len(acks)
 
     async def _send(self, flush: Flush) -> list[asyncio.Future[object]]:
         """Hand a flush to the producer; the futures are its acknowledgements."""

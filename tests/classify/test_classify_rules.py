@@ -17,8 +17,10 @@ from monitor.classify.rules import (
     MAX_FILE_LENGTH,
     MAX_PATTERNS,
     MAX_WORDS,
+    OWN_STAGES,
     STRONG,
     package_files,
+    read_rules,
 )
 from monitor.classify.unwrap import Reply
 from monitor.errors import ConfigError
@@ -30,6 +32,17 @@ HEAD = '[[rule]]\nname = "mine"\nreason = "policy"\n'
 
 def test_builtin_rules_are_sound() -> None:
     assert check_rules(builtin_rules()) == []
+
+
+def test_builtin_rules_would_pass_as_a_users() -> None:
+    """Nothing checks them when a worker loads them."""
+    checked = [
+        msgspec.structs.replace(rule, stage=stage)
+        for folder, stage in OWN_STAGES.items()
+        for file in package_files(folder)
+        for rule in read_rules(file.read_text("utf-8"), f"{folder}/{file.name}")
+    ]
+    assert checked == [*builtin_rules()]
 
 
 def test_every_builtin_rule_shows_an_example() -> None:
