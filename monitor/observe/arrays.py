@@ -64,8 +64,11 @@ def side_by_side(places: Ints) -> Ints | slice:
     >>> side_by_side(np.array([4, 5, 6])), side_by_side(np.array([4, 6]))
     (slice(4, 7, None), array([4, 6]))
     """
-    if len(places) and (np.diff(places) == 1).all():
-        return slice(int(places[0]), int(places[-1]) + 1)
+    if not len(places):
+        return places
+    first, end = int(places[0]), int(places[-1]) + 1
+    if len(places) == end - first and (places[1:] > places[:-1]).all():
+        return slice(first, end)
     return places
 
 

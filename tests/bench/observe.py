@@ -132,14 +132,15 @@ def _looks(rule: Detector, places: int) -> Callable[[], Callable[[], object]]:
             begins=now,
             keys=np.arange(places),
             kinds=np.ones(places, np.int8),
-            tried=tried.astype(float, order="F"),  # as an observer has them
-            failed=_failures(random, tried),
-            rate=np.tile(PRIOR.astype(np.float32), (places, 1)),
-            info=np.full(shape, 50.0, np.float32),
-            cv2=np.full(shape, 0.01, np.float32),
-            phi=np.ones(shape, np.float32),
-            known=np.ones(shape, bool),
-            threshold=np.full(shape, 16.0),
+            # As an observer has them: 32-bit, channel by channel.
+            tried=tried.astype(np.float32, order="F"),
+            failed=_failures(random, tried).astype(np.float32),
+            rate=np.repeat(PRIOR.astype(np.float32)[:, None], places, axis=1).T,
+            info=np.full(shape, 50.0, np.float32, order="F"),
+            cv2=np.full(shape, 0.01, np.float32, order="F"),
+            phi=np.ones(shape, np.float32, order="F"),
+            known=np.ones(shape, bool, order="F"),
+            threshold=np.broadcast_to(16.0, shape),
         )
         return partial(rule.look, look)
 

@@ -83,7 +83,7 @@ class LimitRule:
             rows = news[channel]
             if not len(rows):
                 continue
-            counts, mine = look.counts(rows, channel), (rows, look.keys[rows])
+            counts, mine = look.counts(rows, channel), (rows, look.keys_of(rows))
             # Complaints may come in a look without deliveries: no success then.
             counts[AGAINST] = np.maximum(counts[TRIED] - counts[FAILED], 0.0)
             line = np.minimum(self._line(look, rows, channel), self.young)

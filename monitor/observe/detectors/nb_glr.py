@@ -22,6 +22,7 @@ from monitor.observe.detectors.look import (
     Look,
     Reading,
     column_of,
+    enter,
     nothing_in,
 )
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
@@ -72,7 +73,7 @@ class NbGlr:
         for channel, rows in enumerate(self._scan.news(look.keys, look.failed)):
             if not len(rows):
                 continue
-            counts, keys = look.counts(rows, channel), look.keys.take(rows)
+            counts, keys = look.counts(rows, channel), look.keys_of(rows)
             expected = counts[AGAINST]
             expected[:] = column_of(look.rate, rows, channel)
             np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
@@ -82,10 +83,10 @@ class NbGlr:
                 look.begins, channel, (rows, keys), counts, SCREEN
             )
             found = _found(windows, look, channel)
-            score[np.searchsorted(rows, windows.rows)] = found.max(axis=0)
-            told, scaled = self.tail.scaled(keys, channel, score)
-            reading.score[rows[told], channel] = scaled
-            reading.warm[rows[told], channel] = scaled > WARM
+            score[windows.at] = found.max(axis=0)
+            scaled = self.tail.scaled(keys, channel, score)
+            enter(reading.score, rows, channel, scaled)
+            enter(reading.warm, rows, channel, scaled > WARM)
             _enter(windows, found.argmax(axis=0), look, channel, reading)
         return reading
 

@@ -59,12 +59,14 @@ _FIRST_PLACES = 256
 class Candidates(NamedTuple):
     """Candidate windows of those keys in one channel that are near a line.
 
-    ``rows`` are those keys' rows of the look. ``evidence`` is ``[multipliers, rows]``,
+    ``rows`` are those keys' rows of the look, ``at`` their places among all that were
+    added. ``evidence`` is ``[multipliers, rows]``,
     ``start`` too, in epoch seconds; ``sums`` is ``[3, multipliers, rows]``, in the
     order of ``FAILED``, ``AGAINST``, ``TRIED``. Where no window is open, all is 0.
     """
 
     rows: Ints
+    at: Ints
     evidence: Singles
     sums: Singles
     start: Array
@@ -88,9 +90,9 @@ class Scan:
         """For each channel the rows of a look that may have evidence: all others stay
         at 0. Keys ascend.
         """
-        failing = failed > 0
+        every = np.arange(len(keys))
         return [
-            grid.news(keys, failing[:, channel])
+            grid.news(every, keys, failed[:, channel])
             for channel, grid in enumerate(self._channels)
         ]
 
@@ -118,7 +120,7 @@ class Scan:
         grid, moment = self._channels[channel], np.uint32(max(begins, 1.0))
         peak = grid.add(keys, counts, moment)
         near = np.flatnonzero(peak >= line)
-        return peak, grid.windows(rows[near], keys[near])
+        return peak, Candidates(rows[near], near, *grid.windows(keys[near]))
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew."""
@@ -176,12 +178,13 @@ class _Grid:
         self._left = self._steps = 0
         self._at_home = False
 
-    def news(self, keys: Ints, failing: Bools) -> Ints:
-        """Rows that fail or may have an open window."""
+    def news(self, rows: Ints, keys: Ints, failed: Array) -> Ints:
+        """Those of all rows that fail or may have an open window."""
         if self._at_home:
-            return np.arange(len(keys))
+            return rows
+        failing = failed > 0
         if len(self._place):
-            failing = failing | (self._place.take(keys) >= 0)
+            failing |= self._place.take(keys) >= 0
         return np.flatnonzero(failing)
 
     def add(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
@@ -274,12 +277,12 @@ class _Grid:
         evidence += self._weights[1] * sums[AGAINST]
         return evidence
 
-    def windows(self, rows: Ints, keys: Ints) -> Candidates:
-        """The windows of keys that have one open, and their rows of a look."""
+    def windows(self, keys: Ints) -> tuple[Singles, Array, Array]:
+        """Evidence, sums and starts of the windows of keys that have one open."""
         places = self._place[keys]
         sums = self._sums.take(places, -1)
-        start = self._start[:, places] * (sums[FAILED] > 0)
-        return Candidates(rows, self._evidence(sums), sums, start)
+        start = self._start.take(places, 1) * (sums[FAILED] > 0)
+        return self._evidence(sums), sums, start
 
     def clear(self, keys: Ints) -> None:
         """Shut the windows of keys."""
