@@ -21,14 +21,14 @@ State = dict[str, Array]
 
 #: Arrays that are full grow by this part, and to a multiple of so many places: what is
 #: not used yet costs memory, but each growth costs a copy.
-GROWTH, GRAIN = 0.125, 256
+GROWTH, GRAIN = 0.0625, 256
 
 
 def roomy(places: int) -> int:
     """The capacity to grow to when there must be so many places.
 
     >>> roomy(257), roomy(100_000)
-    (512, 112640)
+    (512, 106496)
     """
     return -(-int(places * (1.0 + GROWTH)) // GRAIN) * GRAIN
 
@@ -91,12 +91,13 @@ def rows_of(values: Array, places: Ints) -> Array:
     return rows
 
 
-def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
+def roll_up(groups: Ints, values: Array, kind: type = np.float64) -> tuple[Ints, Array]:
     """Sum rows by each of their groups.
 
     Args:
         groups: ``[rows, kinds]``, the group of a row in each kind; below 0: in none.
         values: ``[rows, columns]``.
+        kind: of the numbers that sums are kept as.
 
     Returns:
         The groups met, ascending, and the sums ``[groups, columns]``, each column
@@ -110,26 +111,27 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     rank[-1] = len(met)
     # Kind by kind, and without kinds that no row has: their sums are close together.
     place = rank[groups.T[(groups >= 0).any(axis=0)]]
-    return met, added_up(place, values, len(met) + 1)[:-1]
+    return met, added_up(place, values, len(met) + 1, kind)[:-1]
 
 
-def added_up(places: Ints, values: Array, size: int) -> Floats:
+def added_up(places: Ints, values: Array, size: int, kind: type = np.float64) -> Array:
     """Sums of rows by their places, ``[size, columns]``, each column in one piece.
 
     Args:
         places: ``[rows]``, or ``[kinds, rows]`` for a row that belongs to several.
         values: ``[rows, columns]``.
         size: of the sums; places are below it.
+        kind: of the numbers that sums are kept as.
     """
     kinds = np.atleast_2d(places)
-    sums = np.zeros((values.shape[1], size))
+    sums: Array = np.zeros((values.shape[1], size), kind)
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
         mine = kinds if len(rows) == len(counts) else kinds[:, rows]
         weights = np.tile(counts[rows], len(kinds))
         if len(weights):
-            column += np.bincount(mine.ravel(), weights, minlength=size)
+            column[:] = np.bincount(mine.ravel(), weights, minlength=size)
     return sums.T
 
 

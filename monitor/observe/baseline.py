@@ -22,7 +22,6 @@ from monitor.observe.arrays import (
     Ints,
     State,
     parts_of,
-    roll_up,
     side_by_side,
     used,
     widened,
@@ -224,15 +223,17 @@ class Baseline:
         place[keys] = np.arange(len(keys))
         known = (place[parts[:, 0]] != NOWHERE) & (parts[:, 1] != NOWHERE)
         pairs, parts = pairs[known], parts[known]
-        waiting, hour, _ = self._sums[:, 0]
-        volume = waiting.take(pairs, axis=1) + hour.take(pairs, axis=1)
-        groups = place[parts[:, :1]]
-        failing = volume * self._rate.take(parts[:, 1], axis=1)
-        met, sums = roll_up(groups, np.concatenate([volume, failing]).T)
-        tried, failed = sums.T[:WIDTH], sums.T[WIDTH:]
-        self._mix[:, keys] = self._fleet
-        little = _TINY * self._fleet
-        self._mix[:, keys[met]] = (failed + little) / (tried + _TINY)
+        single, providers = place[parts[:, 0]], parts[:, 1]
+        there = np.bincount(single, minlength=len(keys)) > 0
+        for channel, (waiting, hour, _) in enumerate(self._sums[:, 0].swapaxes(0, 1)):
+            volume = waiting.take(pairs) + hour.take(pairs)
+            failing = volume * self._rate[channel].take(providers)
+            tried, failed = (
+                np.bincount(single, of, len(keys)) for of in (volume, failing)
+            )
+            fleet = self._fleet[channel]
+            mix = (failed + _TINY * fleet) / (tried + _TINY)
+            self._mix[channel, keys] = np.where(there, mix, fleet)
         mixes: Array = self._mix.take(keys, axis=1)
         return mixes
 
