@@ -63,7 +63,8 @@ class NbGlr:
         del policy
         self.ceiling: Floats = np.full(WIDTH, np.inf)
         grid = (WIDTH, 1)
-        self._scan = Scan(capacity, np.tile(_LOGS, grid), np.tile(_LIFTS, grid))
+        weights = np.tile(_LOGS, grid), np.tile(_LIFTS, grid)
+        self._scan = Scan(capacity, *weights, kept=2)
         self.tail = Tail(capacity)
 
     def look(self, look: Look) -> Reading:
@@ -80,7 +81,7 @@ class NbGlr:
             expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
             score, windows = self._scan.step(
-                look.begins, channel, (rows, keys), counts, SCREEN
+                look.begins, channel, (rows, keys), counts[:TRIED], SCREEN
             )
             found = _found(windows, look, channel)
             score[windows.at] = found.max(axis=0)
@@ -133,9 +134,12 @@ def _found(windows: Candidates, look: Look, channel: int) -> Floats:
     sums = windows.sums
     other = sums[FAILED] > 0
     other[1:] &= (sums[:, 1:] != sums[:, :-1]).any(axis=0)
-    failed, expected, tried = sums[:, other].astype(float)
-    expected += SLACK[channel]
+    failed, expected = sums[:, other].astype(float)
     rows = windows.rows[np.nonzero(other)[1]]
+    # Within a window a baseline hardly moves: attempts need not be kept.
+    rate = np.maximum(look.rate[rows, channel], FLOOR[channel])
+    tried = expected / (rate * (1.0 + MARGIN))
+    expected += SLACK[channel]
     phi = look.phi[rows, channel]
     spread = look.cv2[rows, channel] + phi / look.info[rows, channel]
     scores = deviance(failed / phi, expected / phi, 1.0 / spread)
