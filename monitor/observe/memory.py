@@ -213,10 +213,15 @@ class Memory:
             self.refresh(slot)
 
     def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
-        """Rates that are normal in a slot, ``[keys, channels]``."""
+        """Rates that are normal in a slot, ``[keys, channels]``; to be read at once,
+        since they may not be a copy.
+        """
         rate = self.baseline.rate
         mine = rate[keys] if isinstance(keys, slice) else rows_of(rate, keys)
-        normal: Array = np.minimum(mine * self.season.factors(slot, keys), HIGHEST_RATE)
+        factors = self.season.factors(slot, keys)
+        if factors.size == 1:
+            return mine
+        normal: Array = np.minimum(mine * factors, HIGHEST_RATE)
         return normal
 
     def known(self, keys: Ints) -> Bools:

@@ -144,7 +144,10 @@ class Scan:
         """What a snapshot needs of the first ``size`` places: windows that are open."""
         del size  # what is open is within it
         held = [grid.held() for grid in self._channels]
-        keys, sums, start = map(np.concatenate, zip(*held, strict=True))
+        keys, kept, start = map(np.concatenate, zip(*held, strict=True))
+        # Of the same shape, whatever is kept: what is not compresses to nothing.
+        sums = np.zeros((len(keys), 3, len(MULTIPLIERS)), np.float32)
+        sums[:, : kept.shape[1]] = kept
         return {
             "channels": np.repeat(np.arange(WIDTH), [len(one[0]) for one in held]),
             "places": keys,
@@ -326,7 +329,7 @@ class _Grid:
         return keys, sums.transpose(2, 0, 1), start.T
 
     def load(self, keys: Ints, sums: Array, start: Array) -> None:
-        """Take back what ``held`` gave; an older snapshot may hold more sums."""
+        """Take back what ``held`` gave, or more sums than are kept."""
         if len(keys):
             self._places_of(keys)
             places = self._seat(keys)
