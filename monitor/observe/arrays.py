@@ -128,10 +128,11 @@ def added_up(places: Ints, values: Array, size: int, kind: type = np.float64) ->
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
-        mine = kinds if len(rows) == len(counts) else kinds[:, rows]
-        weights = np.tile(counts[rows], len(kinds))
-        if len(weights):
-            column[:] = np.bincount(mine.ravel(), weights, minlength=size)
+        weights = counts[rows].astype(float)
+        for of_kind in kinds if len(rows) else ():
+            mine = of_kind if len(rows) == len(counts) else of_kind[rows]
+            found = np.bincount(mine, weights, minlength=size)
+            np.add(column, found, out=column, casting="unsafe")
     return sums.T
 
 
