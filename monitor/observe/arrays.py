@@ -21,14 +21,14 @@ State = dict[str, Array]
 
 #: Arrays that are full grow by this part, and to a multiple of so many places: what is
 #: not used yet costs memory, but each growth costs a copy.
-GROWTH, GRAIN = 0.125, 256
+GROWTH, GRAIN = 0.0625, 256
 
 
 def roomy(places: int) -> int:
     """The capacity to grow to when there must be so many places.
 
     >>> roomy(257), roomy(100_000)
-    (512, 112640)
+    (512, 106496)
     """
     return -(-int(places * (1.0 + GROWTH)) // GRAIN) * GRAIN
 
@@ -64,8 +64,11 @@ def side_by_side(places: Ints) -> Ints | slice:
     >>> side_by_side(np.array([4, 5, 6])), side_by_side(np.array([4, 6]))
     (slice(4, 7, None), array([4, 6]))
     """
-    if len(places) and (np.diff(places) == 1).all():
-        return slice(int(places[0]), int(places[-1]) + 1)
+    if not len(places):
+        return places
+    first, end = int(places[0]), int(places[-1]) + 1
+    if len(places) == end - first and (places[1:] > places[:-1]).all():
+        return slice(first, end)
     return places
 
 
@@ -88,12 +91,13 @@ def rows_of(values: Array, places: Ints) -> Array:
     return rows
 
 
-def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
+def roll_up(groups: Ints, values: Array, kind: type = np.float64) -> tuple[Ints, Array]:
     """Sum rows by each of their groups.
 
     Args:
         groups: ``[rows, kinds]``, the group of a row in each kind; below 0: in none.
         values: ``[rows, columns]``.
+        kind: of the numbers that sums are kept as.
 
     Returns:
         The groups met, ascending, and the sums ``[groups, columns]``, each column
@@ -107,26 +111,28 @@ def roll_up(groups: Ints, values: Array) -> tuple[Ints, Floats]:
     rank[-1] = len(met)
     # Kind by kind, and without kinds that no row has: their sums are close together.
     place = rank[groups.T[(groups >= 0).any(axis=0)]]
-    return met, added_up(place, values, len(met) + 1)[:-1]
+    return met, added_up(place, values, len(met) + 1, kind)[:-1]
 
 
-def added_up(places: Ints, values: Array, size: int) -> Floats:
+def added_up(places: Ints, values: Array, size: int, kind: type = np.float64) -> Array:
     """Sums of rows by their places, ``[size, columns]``, each column in one piece.
 
     Args:
         places: ``[rows]``, or ``[kinds, rows]`` for a row that belongs to several.
         values: ``[rows, columns]``.
         size: of the sums; places are below it.
+        kind: of the numbers that sums are kept as.
     """
     kinds = np.atleast_2d(places)
-    sums = np.zeros((values.shape[1], size))
+    sums: Array = np.zeros((values.shape[1], size), kind)
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
-        mine = kinds if len(rows) == len(counts) else kinds[:, rows]
-        weights = np.tile(counts[rows], len(kinds))
-        if len(weights):
-            column += np.bincount(mine.ravel(), weights, minlength=size)
+        weights = counts[rows].astype(float)
+        for of_kind in kinds if len(rows) else ():
+            mine = of_kind if len(rows) == len(counts) else of_kind[rows]
+            found = np.bincount(mine, weights, minlength=size)
+            np.add(column, found, out=column, casting="unsafe")
     return sums.T
 
 

@@ -22,7 +22,6 @@ from monitor.observe.arrays import (
     Ints,
     State,
     parts_of,
-    roll_up,
     side_by_side,
     used,
     widened,
@@ -81,9 +80,11 @@ class Baseline:
         self.head: int | None = None
         self.first: int | None = None
         self._end = 0  # of the places that were ever in use
-        # Stages (waiting, short, long) x (denominators, numerators). 32 bits will do:
-        # a slot adds or takes a ten-thousandth of a sum, not a ten-millionth.
-        self._sums: Array = np.zeros((3, 2, WIDTH, capacity), np.float32)
+        # Stages: waiting, short, long. 32 bits will do: a slot adds or takes a
+        # ten-thousandth of a sum, not a ten-millionth. Denominators of all channels,
+        # numerators of those that ever had any.
+        self._tried: Array = np.zeros((3, WIDTH, capacity), np.float32)
+        self._failed: dict[int, Array] = {}
         prior = np.repeat(PRIOR.astype(np.float32)[:, None], capacity, axis=1)
         self._rate: Array = prior
         self._info: Array = np.full((WIDTH, capacity), K_POP, np.float32)
@@ -102,14 +103,16 @@ class Baseline:
     @property
     def learned(self) -> Array:
         """Attempts (complaints: delivered) behind the long memory."""
-        learned: Array = self._sums[2, 0].T
+        learned: Array = self._tried[2].T
         return learned
 
     @property
     def failures(self) -> Array:
         """Failures in the long memory: those of a day."""
-        failures: Array = self._sums[2, 1].T
-        return failures
+        failures = np.zeros_like(self._rate)
+        for channel, (*_, long) in self._failed.items():
+            failures[channel] = long
+        return failures.T
 
     @property
     def age_seconds(self) -> float:
@@ -126,8 +129,8 @@ class Baseline:
         if steps <= 0:
             return
         stay, *memories = self._response(steps)
-        for side, channel in np.ndindex(2, WIDTH):
-            waiting, *sums = self._sums[:, side, channel, : self._end]
+        for stages in self._every():
+            waiting, *sums = stages[:, : self._end]
             if max(of.max(initial=0) for of in (waiting, sums[-1])) == 0:
                 continue
             for memory, (arrived, kept) in zip(sums, memories, strict=True):
@@ -145,13 +148,30 @@ class Baseline:
         self._end = max(self._end, int(keys.max(initial=NOWHERE)) + 1)
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
         places = side_by_side(keys)
-        for side, counts in enumerate((tried, failed)):
-            for channel in used(counts):
-                added = counts[:, channel].astype(np.float32)
-                for stage, part in enumerate((stay, to_short, to_long)):
-                    if part:  # of the newest slot nothing has arrived yet
-                        sums = self._sums[stage, side, channel]
-                        sums[places] += added * np.float32(part)
+        mine = [(self._tried[:, channel], tried, channel) for channel in used(tried)]
+        mine += [(self._of(channel), failed, channel) for channel in used(failed)]
+        for stages, counts, channel in mine:
+            added = counts[:, channel].astype(np.float32)
+            for sums, part in zip(stages, (stay, to_short, to_long), strict=True):
+                if part:  # of the newest slot nothing has arrived yet
+                    sums[places] += added * np.float32(part)
+
+    def _every(self) -> list[Array]:
+        """All sums, each ``[stages, keys]``."""
+        return [*self._tried.swapaxes(0, 1), *self._failed.values()]
+
+    def _of(self, channel: int) -> Array:
+        """Numerators of one channel, ``[stages, keys]``."""
+        if channel not in self._failed:
+            self._failed[channel] = np.zeros_like(self._tried[:, channel])
+        return self._failed[channel]
+
+    def _numerators(self, keys: Ints) -> Array:
+        """Numerators of some keys, ``[stages, channels, keys]``."""
+        failed = np.zeros((3, WIDTH, len(keys)), np.float32)
+        for channel, sums in self._failed.items():
+            failed[:, channel] = sums.take(keys, axis=1)
+        return failed
 
     def _response(
         self, steps: int
@@ -169,18 +189,18 @@ class Baseline:
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget what waits: it was part of an incident, not of what is normal."""
-        waiting = self._sums[0]
-        waiting[..., keys] *= ~channels[:, None]
+        for channel in np.flatnonzero(channels).tolist():
+            self._tried[0, channel, keys] = 0.0
+            self._of(channel)[0, keys] = 0.0
 
     def relearn(
         self, keys: Ints, channels: Bools, tried: Floats, failed: Floats
     ) -> None:
         """Take the rates of some counts for those of all memories."""
         rate = (failed + K_POP) / (tried + K_POP / self.rate[keys])
-        tried_all, failed_all = self._sums[:, 0], self._sums[:, 1]
-        known = tried_all[..., keys] * rate.T
-        was = failed_all[..., keys]
-        failed_all[..., keys] = np.where(channels[:, None], known, was)
+        for channel in np.flatnonzero(channels).tolist():
+            known = self._tried[:, channel, keys] * rate[:, channel]
+            self._of(channel)[:, keys] = known
 
     def refresh(self, catalog: Catalog, only: Ints | None = None) -> None:
         """Compute ``rate`` and ``info`` anew, parents before children.
@@ -224,15 +244,17 @@ class Baseline:
         place[keys] = np.arange(len(keys))
         known = (place[parts[:, 0]] != NOWHERE) & (parts[:, 1] != NOWHERE)
         pairs, parts = pairs[known], parts[known]
-        waiting, hour, _ = self._sums[:, 0]
-        volume = waiting.take(pairs, axis=1) + hour.take(pairs, axis=1)
-        groups = place[parts[:, :1]]
-        failing = volume * self._rate.take(parts[:, 1], axis=1)
-        met, sums = roll_up(groups, np.concatenate([volume, failing]).T)
-        tried, failed = sums.T[:WIDTH], sums.T[WIDTH:]
-        self._mix[:, keys] = self._fleet
-        little = _TINY * self._fleet
-        self._mix[:, keys[met]] = (failed + little) / (tried + _TINY)
+        single, providers = place[parts[:, 0]], parts[:, 1]
+        there = np.bincount(single, minlength=len(keys)) > 0
+        for channel, (waiting, hour, _) in enumerate(self._tried.swapaxes(0, 1)):
+            volume = waiting.take(pairs) + hour.take(pairs)
+            failing = volume * self._rate[channel].take(providers)
+            tried, failed = (
+                np.bincount(single, of, len(keys)) for of in (volume, failing)
+            )
+            fleet = self._fleet[channel]
+            mix = (failed + _TINY * fleet) / (tried + _TINY)
+            self._mix[channel, keys] = np.where(there, mix, fleet)
         mixes: Array = self._mix.take(keys, axis=1)
         return mixes
 
@@ -248,8 +270,8 @@ class Baseline:
         return capped
 
     def _shrink(self, keys: Ints, parents: Array) -> None:
-        hour, day = self._sums[1:].take(keys, axis=-1)
-        (tried_short, failed_short), (tried_long, failed_long) = hour, day
+        tried_short, tried_long = self._tried[1:].take(keys, axis=2)
+        _, failed_short, failed_long = self._numerators(keys)
         own = failed_long + K_POP
         long = own / (tried_long + K_POP / parents)
         weight = np.minimum(MOST_LONG, own)
@@ -261,7 +283,9 @@ class Baseline:
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
         have = self._rate.shape[1]
-        self._sums = widened(self._sums, capacity, axis=3)
+        self._tried = widened(self._tried, capacity, axis=2)
+        for channel, sums in self._failed.items():
+            self._failed[channel] = widened(sums, capacity, axis=1)
         self._rate = widened(self._rate, capacity, axis=1)
         self._info = widened(self._info, capacity, axis=1)
         self._mix = widened(self._mix, capacity, axis=1)
@@ -270,16 +294,18 @@ class Baseline:
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        self._sums[..., keys] = 0.0
+        for stages in self._every():
+            stages[:, keys] = 0.0
         self._rate[:, keys] = self._mix[:, keys] = self._fleet
         self._info[:, keys] = K_POP
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         slots = (self.first, self.head)
+        sums = self._tried[..., :size], self._numerators(np.arange(size))
         return {
             "slots": np.array([NOWHERE if slot is None else slot for slot in slots]),
-            "sums": self._sums[..., :size].swapaxes(2, 3),
+            "sums": np.array(sums).transpose(1, 0, 3, 2),
             "rates": np.array(
                 [every[:, :size].T for every in (self._rate, self._info, self._mix)]
             ),
@@ -289,9 +315,11 @@ class Baseline:
         """Take back what ``state`` gave."""
         first, head = (None if slot < 0 else int(slot) for slot in state["slots"])
         self.first, self.head = first, head
-        sums = state["sums"]
-        self._end = size = sums.shape[2]
-        self._sums[..., :size] = sums.swapaxes(2, 3)
+        tried, failed = state["sums"].transpose(1, 0, 3, 2)
+        self._end = size = tried.shape[2]
+        self._tried[..., :size] = tried
+        for channel in np.flatnonzero(failed.any(axis=(0, 2))).tolist():
+            self._of(channel)[:, :size] = failed[:, channel]
         for every, saved in zip(
             (self._rate, self._info, self._mix), state["rates"], strict=True
         ):

@@ -116,6 +116,9 @@ def split(counts: Array, kind: type = np.float64) -> tuple[Array, Array]:
     """Denominators and numerators, ``[rows, channels]`` each, never below 0, channel by
     channel, as numbers of a kind.
     """
-    columns: Array = np.zeros(counts.T.shape, kind)
-    np.maximum(counts.T, 0, out=columns, casting="unsafe")
-    return columns[DENOMINATORS].T, columns[NUMERATORS[0] :].T
+    tried: Array = np.zeros((WIDTH, len(counts)), kind)
+    failed: Array = np.zeros((WIDTH, len(counts)), kind)
+    for of, columns in ((DENOMINATORS, tried), (NUMERATORS, failed)):
+        for place, column in zip(of.tolist(), columns, strict=True):
+            np.maximum(counts[:, place], 0, out=column, casting="unsafe")
+    return tried.T, failed.T

@@ -119,8 +119,7 @@ class Memory:
         counts = np.concatenate([matrix(delta) for delta in deltas])
         if len(deltas) > 1:
             # Of a leaf most input partitions have some: once is enough for the rest.
-            leaves, sums = roll_up(leaves[:, None], counts)
-            counts = sums.astype(np.int32)
+            leaves, counts = roll_up(leaves[:, None], counts, np.int32)
         self.leaves.add(slot, leaves, counts)
         return Rows(slot, self.catalog.leaf_keys[leaves], counts)
 
@@ -134,7 +133,8 @@ class Memory:
         Returns:
             What is left to judge and to learn from.
         """
-        keys, counts = roll_up(rows.leaf_keys, rows.counts)
+        # In a slot nothing is counted two thousand million times.
+        keys, counts = roll_up(rows.leaf_keys, rows.counts, np.int32)
         self.windows.add(rows.slot, keys, counts)
         tried, failed = split(counts, np.float32)
         self.season.note(rows.slot, keys, tried, failed)
@@ -213,10 +213,15 @@ class Memory:
             self.refresh(slot)
 
     def normal(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
-        """Rates that are normal in a slot, ``[keys, channels]``."""
+        """Rates that are normal in a slot, ``[keys, channels]``; to be read at once,
+        since they may not be a copy.
+        """
         rate = self.baseline.rate
         mine = rate[keys] if isinstance(keys, slice) else rows_of(rate, keys)
-        normal: Array = np.minimum(mine * self.season.factors(slot, keys), HIGHEST_RATE)
+        factors = self.season.factors(slot, keys)
+        if factors.size == 1:
+            return mine
+        normal: Array = np.minimum(mine * factors, HIGHEST_RATE)
         return normal
 
     def known(self, keys: Ints) -> Bools:

@@ -12,8 +12,8 @@ from monitor.observe.arrays import Array, Ints, State, roll_up
 #: How far back blame can look: longer than any spike worth a page takes to be found.
 HORIZON_SECONDS = 900.0
 
-#: Most rows kept, of 22 bytes, or 40 where a leaf counts much; beyond it the oldest
-#: slots go first.
+#: Most rows kept, of about 10 bytes, or 20 where a leaf counts much; beyond it the
+#: oldest slots go first.
 MAX_ROWS = 400_000
 
 #: A slot in so many pieces is put together.
@@ -26,11 +26,28 @@ MAX_REASONS = 2_000
 TOP_REASONS = 3
 
 
-def _narrow(counts: Array) -> Array:
-    """The same in 16 bits, if they fit."""
-    most = np.iinfo(np.int16).max
-    fit = counts.max(initial=0) <= most and counts.min(initial=0) >= -most
-    return counts.astype(np.int16 if fit else np.int32)
+class _Piece(NamedTuple):
+    """Counts of some leaves in one slot, column by column, each in as little memory as
+    it needs: one of zeros needs none.
+    """
+
+    leaves: Array
+    columns: list[Array]
+
+    def part(self, rows: Ints) -> "_Piece":
+        return _Piece(self.leaves[rows], [one[rows] for one in self.columns])
+
+
+def _piece(leaves: Ints, counts: Array) -> _Piece:
+    columns = [_narrow(column) for column in counts.T]
+    return _Piece(leaves.astype(np.int32), columns)
+
+
+def _narrow(column: Array) -> Array:
+    ends = column.min(initial=0), column.max(initial=0)
+    if not any(ends):
+        return np.broadcast_to(np.uint8(0), len(column))
+    return column.astype(np.result_type(*(np.min_scalar_type(end) for end in ends)))
 
 
 class Rows(NamedTuple):
@@ -50,7 +67,7 @@ class RecentLeaves:
 
     def __init__(self, slot_seconds: float) -> None:
         self._most = max(2, int(HORIZON_SECONDS // slot_seconds))
-        self._slots: dict[int, list[tuple[Array, Array]]] = {}
+        self._slots: dict[int, list[_Piece]] = {}
         self.rows = 0
 
     @property
@@ -63,7 +80,7 @@ class RecentLeaves:
         if slot < self.first:
             return
         pieces = self._slots.setdefault(slot, [])
-        pieces.append((leaves.astype(np.int32), _narrow(counts)))
+        pieces.append(_piece(leaves, counts))
         self.rows += len(leaves)
         if len(pieces) > MAX_PIECES:
             self._join(slot)
@@ -75,16 +92,13 @@ class RecentLeaves:
 
     def since(self, slot: int) -> Rows:
         """All rows of a slot and those after it."""
-        kept = [
-            (number, leaves, counts)
-            for number, pieces in self._slots.items()
-            if number >= slot
-            for leaves, counts in pieces
-        ]
-        if not kept:
-            return _rows([], [], [])
-        slots = [np.full(len(leaves), number) for number, leaves, _ in kept]
-        return _rows(slots, [piece[1] for piece in kept], [piece[2] for piece in kept])
+        kept = {
+            number: pieces for number, pieces in self._slots.items() if number >= slot
+        }
+        whole = _joined([piece for pieces in kept.values() for piece in pieces])
+        sizes = [sum(map(_size, pieces)) for pieces in kept.values()]
+        slots = np.repeat(np.array(list(kept), np.int64), sizes)
+        return Rows(slots, *whole)
 
     def forget(self, leaves: Ints) -> None:
         """Drop the rows of evicted leaves, before others get their places."""
@@ -92,9 +106,9 @@ class RecentLeaves:
         gone[leaves] = True
         for slot, pieces in self._slots.items():
             self._slots[slot] = [
-                (places[keep], counts[keep])
-                for places, counts in pieces
-                if len(keep := np.flatnonzero(~gone.take(places, mode="clip")))
+                piece.part(keep)
+                for piece in pieces
+                if len(keep := np.flatnonzero(~gone.take(piece.leaves, mode="clip")))
             ]
         self._count()
 
@@ -107,35 +121,37 @@ class RecentLeaves:
         """Take back what ``state`` gave."""
         for slot in np.unique(state["slots"]):
             mine = state["slots"] == slot
-            leaves = state["leaves"][mine].astype(np.int32)
-            piece = leaves, _narrow(state["counts"][mine])
+            piece = _piece(state["leaves"][mine], state["counts"][mine])
             self._slots[int(slot)] = [piece]
         self._count()
 
     def _join(self, slot: int) -> None:
-        pieces = self._slots[slot]
-        leaves, counts = roll_up(
-            np.concatenate([piece[0] for piece in pieces])[:, None],
-            np.concatenate([piece[1] for piece in pieces]),
-        )
-        self._slots[slot] = [(leaves.astype(np.int32), _narrow(counts))]
+        leaves, counts = _joined(self._slots[slot])
+        self._slots[slot] = [_piece(*roll_up(leaves[:, None], counts, np.int32))]
         self._count()
 
     def _drop(self, slot: int) -> None:
-        self.rows -= sum(len(leaves) for leaves, _ in self._slots.pop(slot))
+        self.rows -= sum(map(_size, self._slots.pop(slot)))
 
     def _count(self) -> None:
-        pieces = (piece for pieces in self._slots.values() for piece in pieces)
-        self.rows = sum(len(leaves) for leaves, _ in pieces)
+        self.rows = sum(_size(one) for many in self._slots.values() for one in many)
 
 
-def _rows(slots: list[Ints], leaves: list[Array], counts: list[Array]) -> Rows:
-    nothing = np.zeros(0, np.int64)
-    return Rows(
-        np.concatenate([nothing, *slots]),
-        np.concatenate([nothing, *leaves]),
-        np.concatenate([np.zeros((0, len(COLUMNS)), np.int32), *counts]),
-    )
+def _size(piece: _Piece) -> int:
+    return len(piece.leaves)
+
+
+def _joined(pieces: list[_Piece]) -> tuple[Ints, Array]:
+    """Leaves and counts of pieces, one after the other."""
+    ends = np.cumsum([_size(piece) for piece in pieces], dtype=np.int64)
+    size = int(ends.max(initial=0))
+    leaves, counts = np.zeros(size, np.int64), np.zeros((len(COLUMNS), size), np.int32)
+    for piece, end in zip(pieces, ends.tolist(), strict=True):
+        mine = slice(end - _size(piece), end)
+        leaves[mine] = piece.leaves
+        for whole, column in zip(counts, piece.columns, strict=True):
+            whole[mine] = column
+    return leaves, counts.T
 
 
 _Name = tuple[str, str, str, Reason]

@@ -93,7 +93,7 @@ class Season:
         return int(np.count_nonzero(self._key >= 0))
 
     def factors(self, slot: int, keys: Ints | slice = slice(None)) -> Array:
-        """Factors of keys in a slot, ``[keys, channels]``, or one 1 for all of them,
+        """Factors of keys in a slot, ``[keys, channels]``, or a single 1 for all,
         32-bit as rates are.
         """
         now = self._at((slot + 0.5) * self._slot_seconds)

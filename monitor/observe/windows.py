@@ -80,10 +80,9 @@ class Windows:
 
     def add(self, slot: int, keys: Ints, counts: Array) -> None:
         """Add rows ``[keys, COLUMNS]`` of one slot; each key at most once."""
-        narrow = counts.astype(np.uint32, order="F")
         for ring in self._rings:
             bucket = slot * self._slot_seconds // ring.seconds
-            ring.add(bucket, keys, narrow)
+            ring.add(bucket, keys, counts)
 
     def total(self, window: str, now: float, keys: Ints) -> Floats:
         """Sums ``[keys, COLUMNS]`` of a window that ends with the bucket of ``now``."""

@@ -199,7 +199,7 @@ def test_a_channel_without_a_limit_has_no_limit_rule() -> None:
 def scaled_to(tail: Tail, score: float, now: float) -> Array:
     tail.settle(now)
     scores = np.full(1, score, np.float32)
-    return np.array([tail.scaled(ONE, channel, scores)[1] for channel in range(WIDTH)])
+    return np.array([tail.scaled(ONE, channel, scores) for channel in range(WIDTH)])
 
 
 def test_scores_that_run_high_are_scaled_down_but_slowly() -> None:

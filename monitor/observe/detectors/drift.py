@@ -5,7 +5,11 @@ reference is what came before the day. Once an hour the day is judged against it
 deviance of a negative binomial (see ``nb_glr``). A day's memory averages the daily
 rhythm out, and ``CV`` stands for what is left: how much a healthy key's days differ.
 With it a rise of less than two thirds can never be told, and a doubling needs a day.
+
+Of most keys and channels there is nothing to say: scores are kept where they are not 0.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +20,7 @@ from monitor.observe.arrays import (
     Floats,
     Ints,
     State,
+    parts_of,
     side_by_side,
     used,
     widened,
@@ -54,8 +59,29 @@ _RECENT, _REFERENCE = range(2)
 _TRIED, _FAILED = range(2)
 
 
+class _Rises(NamedTuple):
+    """Where the score is above 0, by key and channel; all ``[rises]``."""
+
+    keys: Ints
+    channels: Ints
+    score: Array
+    since: Ints
+
+    def part(self, rows: Ints | Bools) -> "_Rises":
+        return _Rises(*(of[rows] for of in self))
+
+    @property
+    def labels(self) -> Ints:
+        """A number for each key and channel, ascending."""
+        labels: Ints = self.keys * WIDTH + self.channels
+        return labels
+
+
+_NONE = _Rises(*(np.zeros(0, kind) for kind in (int, int, np.float32, int)))
+
+
 class Drift:
-    """The rule for slow rises: 168 bytes a key.
+    """The rule for slow rises: 112 bytes a key.
 
     Args:
         policy: not used by this rule.
@@ -71,12 +97,8 @@ class Drift:
         self.ceiling: Floats = np.full(WIDTH, np.inf)
         # Memories x (denominators, numerators), channel by channel.
         self._sums: Array = np.zeros((2, 2, WIDTH, capacity), np.float32)
-        self._score: Array = np.zeros((capacity, WIDTH), np.float32)
-        # Epoch seconds fit into 32 bits until the year 2106.
-        self._since: Array = np.zeros((capacity, WIDTH), np.uint32)
+        self._rises = _NONE
         self._judged = np.nan
-        # Whether any score is above 0: mostly none is.
-        self._news = False
 
     def look(self, look: Look) -> Reading:
         """Take new counts in, and judge them if an hour is over."""
@@ -88,13 +110,14 @@ class Drift:
             self._judged = look.now
         passed = look.now - self._judged
         if passed >= HOUR_SECONDS:
-            self._judged = look.now
             self._flow(passed)
             self._judge(look.now)
-        if not self._news:
+        rises = self._rises.part(np.isin(self._rises.keys, look.keys))
+        if not len(rises.keys):
             return no_news(look)
-        score = self._score[look.keys].astype(float)
-        since = self._since[look.keys].astype(float)
+        score, since = np.zeros((2, *look.tried.shape))
+        at = np.searchsorted(look.keys, rises.keys), rises.channels
+        score[at], since[at] = rises.score, rises.since
         over = score >= look.threshold
         return Reading(score, over, since, np.zeros_like(over))
 
@@ -106,7 +129,8 @@ class Drift:
 
     def score(self, key: int, column: int) -> float:
         """Evidence, as of the last hour."""
-        return float(self._score[key, column])
+        mine = (self._rises.keys == key) & (self._rises.channels == column)
+        return float(self._rises.score[mine].sum())
 
     def _by_key(self, memory: int) -> Array:
         """The sums of one memory, ``[2, keys, channels]``."""
@@ -133,20 +157,27 @@ class Drift:
         return np.maximum(rate, FLOOR), info
 
     def _judge(self, now: float) -> None:
-        tried, failed = self._by_key(_RECENT)
-        past = self._by_key(_REFERENCE)[_TRIED]
-        keys = np.flatnonzero((tried > 0).any(axis=1))
+        keys = np.flatnonzero(self._sums[_RECENT, _TRIED].max(axis=0) > 0)
+        score: Array = np.zeros((len(keys), WIDTH), np.float32)
+        for part in parts_of(len(keys)):
+            score[part] = self._found(keys[part])
+        rows, channels = np.nonzero(score)
+        since = np.full(len(rows), int(self._judged))
+        rises = _Rises(keys[rows], channels, score[rows, channels], since)
+        known = self._rises.part(np.isin(self._rises.labels, rises.labels))
+        since[np.searchsorted(rises.labels, known.labels)] = known.since
+        since[rises.score <= SCREEN] = int(now)
+        self._rises, self._judged = rises, now
+
+    def _found(self, keys: Ints) -> Floats:
         rate, info = self._reference(keys)
-        tried, failed = tried[keys].astype(float), failed[keys].astype(float)
-        past = past[keys]
+        tried, failed = self._by_key(_RECENT)[:, keys].astype(float)
+        past = self._by_key(_REFERENCE)[_TRIED, keys]
         expected = tried * rate * (1.0 + MARGIN) + SLACK
         found = deviance(failed, expected, 1.0 / (CV**2 + 1.0 / info))
         ripe = (past >= LEAST_PAST * tried) & (tried >= LEAST_RECENT * past)
         found = np.where(ripe & (failed >= FEWEST), found, 0.0)
-        self._score[:] = 0.0
-        self._score[keys] = found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
-        self._since[self._score <= SCREEN] = int(now)
-        self._news = bool(self._score.any())
+        return found + np.where(found > SCREEN, PATIENCE_NATS, 0.0)
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Take the rate of the day for the reference's."""
@@ -155,26 +186,29 @@ class Drift:
         rate = failed / np.maximum(tried, 1.0)
         moved = np.where(channels, past[_TRIED] * rate, past[_FAILED])
         self._by_key(_REFERENCE)[_FAILED, keys] = moved
-        self._score[keys] *= ~channels
+        rises = self._rises
+        rises.score[np.isin(rises.keys, keys) & channels[rises.channels]] = 0.0
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
         self._sums = widened(self._sums, capacity, axis=3)
-        self._score = widened(self._score, capacity)
-        self._since = widened(self._since, capacity)
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
         self._sums[..., keys] = 0.0
-        self._score[keys] = 0.0
-        self._since[keys] = 0
+        self._rises = self._rises.part(~np.isin(self._rises.keys, keys))
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
+        rises, last = self._rises, 0 if np.isnan(self._judged) else int(self._judged)
+        score = np.zeros((size, WIDTH), np.float32)
+        since = np.full((size, WIDTH), last, np.uint32)
+        at = rises.keys, rises.channels
+        score[at], since[at] = rises.score, rises.since
         return {
             "sums": self._sums[..., :size].swapaxes(2, 3),
-            "score": self._score[:size],
-            "since": self._since[:size],
+            "score": score,
+            "since": since,
             "judged": np.array([self._judged]),
         }
 
@@ -182,7 +216,7 @@ class Drift:
         """Take back what ``state`` gave."""
         size = len(state["score"])
         self._sums[..., :size] = state["sums"].swapaxes(2, 3)
-        self._score[:size] = state["score"]
-        self._since[:size] = state["since"]
         self._judged = float(state["judged"][0])
-        self._news = bool(self._score.any())
+        keys, channels = np.nonzero(state["score"])
+        since = state["since"][keys, channels].astype(np.int64)
+        self._rises = _Rises(keys, channels, state["score"][keys, channels], since)

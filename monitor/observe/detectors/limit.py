@@ -23,6 +23,7 @@ from monitor.observe.detectors.look import (
     TRIED,
     Look,
     Reading,
+    no_news,
     nothing_in,
 )
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
@@ -77,17 +78,23 @@ class LimitRule:
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
         self._greet(look)
-        reading = nothing_in(look)
+        found: dict[int, Candidates] = {}
         news = self._scan.news(look.keys, look.failed)
         for channel in self._used.tolist():
             rows = news[channel]
             if not len(rows):
                 continue
-            counts, mine = look.counts(rows, channel), (rows, look.keys[rows])
+            counts, mine = look.counts(rows, channel), (rows, look.keys_of(rows))
             # Complaints may come in a look without deliveries: no success then.
             counts[AGAINST] = np.maximum(counts[TRIED] - counts[FAILED], 0.0)
             line = np.minimum(self._line(look, rows, channel), self.young)
             _, windows = self._scan.step(look.begins, channel, mine, counts, line)
+            if len(windows.rows):
+                found[channel] = windows
+        if not found:
+            return no_news(look)
+        reading = nothing_in(look)
+        for channel, windows in found.items():
             self._enter(windows, look, channel, reading)
         return reading
 

@@ -46,6 +46,10 @@ class Look:
     known: Bools
     threshold: Floats
 
+    def keys_of(self, rows: Ints) -> Ints:
+        """The keys of some rows, ascending."""
+        return self.keys if len(rows) == len(self.keys) else self.keys.take(rows)
+
     def counts(self, rows: Ints, channel: int) -> Singles:
         """Counts of some rows, ascending, in one channel, ``[3, rows]``, in the order
         of ``FAILED``, ``AGAINST``, ``TRIED``; what speaks against is the rule's to say.
@@ -81,6 +85,14 @@ def column_of(values: Array, rows: Ints, channel: int) -> Array:
     else:
         found = values[:, channel].take(rows)
     return found
+
+
+def enter(values: Array, rows: Ints, channel: int, new: Array | float) -> None:
+    """Put something into some rows, ascending, of one channel."""
+    if len(rows) == len(values):
+        values[:, channel] = new
+    else:
+        values[rows, channel] = new
 
 
 def no_news(look: Look) -> Reading:

@@ -22,6 +22,7 @@ from monitor.observe.detectors.look import (
     Look,
     Reading,
     column_of,
+    enter,
     nothing_in,
 )
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
@@ -62,7 +63,8 @@ class NbGlr:
         del policy
         self.ceiling: Floats = np.full(WIDTH, np.inf)
         grid = (WIDTH, 1)
-        self._scan = Scan(capacity, np.tile(_LOGS, grid), np.tile(_LIFTS, grid))
+        weights = np.tile(_LOGS, grid), np.tile(_LIFTS, grid)
+        self._scan = Scan(capacity, *weights, kept=2)
         self.tail = Tail(capacity)
 
     def look(self, look: Look) -> Reading:
@@ -72,20 +74,20 @@ class NbGlr:
         for channel, rows in enumerate(self._scan.news(look.keys, look.failed)):
             if not len(rows):
                 continue
-            counts, keys = look.counts(rows, channel), look.keys.take(rows)
+            counts, keys = look.counts(rows, channel), look.keys_of(rows)
             expected = counts[AGAINST]
             expected[:] = column_of(look.rate, rows, channel)
             np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
             expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
             score, windows = self._scan.step(
-                look.begins, channel, (rows, keys), counts, SCREEN
+                look.begins, channel, (rows, keys), counts[:TRIED], SCREEN
             )
             found = _found(windows, look, channel)
-            score[np.searchsorted(rows, windows.rows)] = found.max(axis=0)
-            told, scaled = self.tail.scaled(keys, channel, score)
-            reading.score[rows[told], channel] = scaled
-            reading.warm[rows[told], channel] = scaled > WARM
+            score[windows.at] = found.max(axis=0)
+            scaled = self.tail.scaled(keys, channel, score)
+            enter(reading.score, rows, channel, scaled)
+            enter(reading.warm, rows, channel, scaled > WARM)
             _enter(windows, found.argmax(axis=0), look, channel, reading)
         return reading
 
@@ -132,9 +134,12 @@ def _found(windows: Candidates, look: Look, channel: int) -> Floats:
     sums = windows.sums
     other = sums[FAILED] > 0
     other[1:] &= (sums[:, 1:] != sums[:, :-1]).any(axis=0)
-    failed, expected, tried = sums[:, other].astype(float)
-    expected += SLACK[channel]
+    failed, expected = sums[:, other].astype(float)
     rows = windows.rows[np.nonzero(other)[1]]
+    # Within a window a baseline hardly moves: attempts need not be kept.
+    rate = np.maximum(look.rate[rows, channel], FLOOR[channel])
+    tried = expected / (rate * (1.0 + MARGIN))
+    expected += SLACK[channel]
     phi = look.phi[rows, channel]
     spread = look.cv2[rows, channel] + phi / look.info[rows, channel]
     scores = deviance(failed / phi, expected / phi, 1.0 / spread)

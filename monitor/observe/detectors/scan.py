@@ -59,12 +59,14 @@ _FIRST_PLACES = 256
 class Candidates(NamedTuple):
     """Candidate windows of those keys in one channel that are near a line.
 
-    ``rows`` are those keys' rows of the look. ``evidence`` is ``[multipliers, rows]``,
-    ``start`` too, in epoch seconds; ``sums`` is ``[3, multipliers, rows]``, in the
+    ``rows`` are those keys' rows of the look, ``at`` their places among all that were
+    added. ``evidence`` is ``[multipliers, rows]``,
+    ``start`` too, in epoch seconds; ``sums`` is ``[kept, multipliers, rows]``, in the
     order of ``FAILED``, ``AGAINST``, ``TRIED``. Where no window is open, all is 0.
     """
 
     rows: Ints
+    at: Ints
     evidence: Singles
     sums: Singles
     start: Array
@@ -72,25 +74,29 @@ class Candidates(NamedTuple):
 
 class Scan:
     """State of the grid for all keys: 4 bytes a key in channels that ever failed, and
-    120 more while a window is open there, or for every key once many are.
+    120 more while a window is open there, or for every key once many are; 92 more if
+    attempts are not kept.
 
     Args:
         capacity: places for keys.
         failed: evidence of one failure, ``[channels, multipliers]``.
         against: evidence of one of what speaks against, never above 0.
+        kept: how many sums are kept of a window; two are all but the attempts.
     """
 
-    def __init__(self, capacity: int, failed: Floats, against: Floats) -> None:
+    def __init__(
+        self, capacity: int, failed: Floats, against: Floats, kept: int = 3
+    ) -> None:
         weights = np.array([failed, against], np.float32)[..., None]
-        self._channels = [_Grid(capacity, weights[:, n]) for n in range(WIDTH)]
+        self._channels = [_Grid(capacity, weights[:, n], kept) for n in range(WIDTH)]
 
     def news(self, keys: Ints, failed: Floats) -> list[Ints]:
         """For each channel the rows of a look that may have evidence: all others stay
         at 0. Keys ascend.
         """
-        failing = failed > 0
+        every = np.arange(len(keys))
         return [
-            grid.news(keys, failing[:, channel])
+            grid.news(every, keys, failed[:, channel])
             for channel, grid in enumerate(self._channels)
         ]
 
@@ -108,7 +114,7 @@ class Scan:
             begins: event time from which its counts are.
             channel: column of the channel.
             places: rows of the look that have news, and their keys, each once.
-            counts: of those rows, ``[3, rows]``, see ``Look.counts``.
+            counts: of those rows, ``[kept, rows]``, see ``Look.counts``.
             line: evidence above 0 that is looked into, of those rows or of all.
 
         Returns:
@@ -118,7 +124,7 @@ class Scan:
         grid, moment = self._channels[channel], np.uint32(max(begins, 1.0))
         peak = grid.add(keys, counts, moment)
         near = np.flatnonzero(peak >= line)
-        return peak, grid.windows(rows[near], keys[near])
+        return peak, Candidates(rows[near], near, *grid.windows(keys[near]))
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Start anew."""
@@ -138,7 +144,10 @@ class Scan:
         """What a snapshot needs of the first ``size`` places: windows that are open."""
         del size  # what is open is within it
         held = [grid.held() for grid in self._channels]
-        keys, sums, start = map(np.concatenate, zip(*held, strict=True))
+        keys, kept, start = map(np.concatenate, zip(*held, strict=True))
+        # Of the same shape, whatever is kept: what is not compresses to nothing.
+        sums = np.zeros((len(keys), 3, len(MULTIPLIERS)), np.float32)
+        sums[:, : kept.shape[1]] = kept
         return {
             "channels": np.repeat(np.arange(WIDTH), [len(one[0]) for one in held]),
             "places": keys,
@@ -160,15 +169,16 @@ class _Grid:
     Args:
         capacity: places for keys.
         weights: evidence of one failure, and of one of what speaks against.
+        kept: how many sums are kept of a window.
     """
 
-    def __init__(self, capacity: int, weights: Singles) -> None:
+    def __init__(self, capacity: int, weights: Singles, kept: int) -> None:
         self._weights = weights
         self._capacity = capacity
         #: Where the windows of a key are; nothing as long as no key has any.
         self._place: Array = np.zeros(0, np.int32)
         self._owner: Array = np.zeros(0, np.int32)
-        self._sums: Array = np.zeros((3, len(MULTIPLIERS), 0), np.float32)
+        self._sums: Array = np.zeros((kept, len(MULTIPLIERS), 0), np.float32)
         # Epoch seconds fit into 32 bits until the year 2106; of no meaning where shut.
         self._start: Array = np.zeros((len(MULTIPLIERS), 0), np.uint32)
         #: The first so many of these places are free; the last of them goes first.
@@ -176,16 +186,17 @@ class _Grid:
         self._left = self._steps = 0
         self._at_home = False
 
-    def news(self, keys: Ints, failing: Bools) -> Ints:
-        """Rows that fail or may have an open window."""
+    def news(self, rows: Ints, keys: Ints, failed: Array) -> Ints:
+        """Those of all rows that fail or may have an open window."""
         if self._at_home:
-            return np.arange(len(keys))
+            return rows
+        failing = failed > 0
         if len(self._place):
-            failing = failing | (self._place.take(keys) >= 0)
+            failing |= self._place.take(keys) >= 0
         return np.flatnonzero(failing)
 
     def add(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
-        """Add counts ``[3, keys]``; returns the best evidence of each key."""
+        """Add counts ``[kept, keys]``; returns the best evidence of each key."""
         if self._at_home:
             self._recount()
         if self._at_home:
@@ -234,7 +245,7 @@ class _Grid:
         return places.astype(np.int64)
 
     def _go_on(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
-        """Add counts ``[3, places]`` to windows, fetched one by one."""
+        """Add counts ``[kept, places]`` to windows, fetched one by one."""
         sums, start = self._sums.take(places, -1), self._start.take(places, -1)
         peak = self._add(sums, start, counts, moment)
         _put(self._sums, places, sums)
@@ -242,13 +253,13 @@ class _Grid:
         return peak
 
     def _go_on_at_home(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
-        """Add counts ``[3, keys]`` to the windows of keys, which ascend."""
+        """Add counts ``[kept, keys]`` to the windows of keys, which ascend."""
         first, end = int(keys[0]), int(keys[-1]) + 1
         if len(keys) < DENSE * (end - first):
             return self._go_on(keys, counts, moment)
         gaps = len(keys) < end - first
         if gaps:
-            known, counts = counts, np.zeros((3, end - first), np.float32)
+            known, counts = counts, np.zeros((len(counts), end - first), np.float32)
             _put(counts, keys - first, known)
         peak = np.empty(end - first, np.float32)
         for part in parts_of(end - first):
@@ -274,12 +285,12 @@ class _Grid:
         evidence += self._weights[1] * sums[AGAINST]
         return evidence
 
-    def windows(self, rows: Ints, keys: Ints) -> Candidates:
-        """The windows of keys that have one open, and their rows of a look."""
+    def windows(self, keys: Ints) -> tuple[Singles, Array, Array]:
+        """Evidence, sums and starts of the windows of keys that have one open."""
         places = self._place[keys]
         sums = self._sums.take(places, -1)
-        start = self._start[:, places] * (sums[FAILED] > 0)
-        return Candidates(rows, self._evidence(sums), sums, start)
+        start = self._start.take(places, 1) * (sums[FAILED] > 0)
+        return self._evidence(sums), sums, start
 
     def clear(self, keys: Ints) -> None:
         """Shut the windows of keys."""
@@ -318,11 +329,12 @@ class _Grid:
         return keys, sums.transpose(2, 0, 1), start.T
 
     def load(self, keys: Ints, sums: Array, start: Array) -> None:
-        """Take back what ``held`` gave."""
+        """Take back what ``held`` gave, or more sums than are kept."""
         if len(keys):
             self._places_of(keys)
             places = self._seat(keys)
-            self._sums[..., places] = sums.transpose(1, 2, 0)
+            kept = sums[:, : len(self._sums)]
+            self._sums[..., places] = kept.transpose(1, 2, 0)
             self._start[:, places] = start.T
 
     def _recount(self) -> None:

@@ -6,7 +6,16 @@ tail of mean 1 nat. A key whose peaks run higher gets its score divided by its o
 
 import numpy as np
 
-from monitor.observe.arrays import Array, Bools, Floats, Ints, Singles, State, widened
+from monitor.observe.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    Singles,
+    State,
+    side_by_side,
+    widened,
+)
 from monitor.observe.channels import WIDTH
 
 #: An excursion counts from here, and is over when the score falls below the second.
@@ -43,31 +52,26 @@ class Tail:
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
 
-    def scaled(self, keys: Ints, channel: int, score: Singles) -> tuple[Ints, Singles]:
-        """Note the scores of some keys in one channel. A key whose score stays at 0
-        need not be among them.
-
-        Returns:
-            Rows that are in an excursion, or near one, and their scores divided by
-            their scales; the scores of all others stay below ``OVER``.
+    def scaled(self, keys: Ints, channel: int, score: Singles) -> Singles:
+        """Note the scores of some keys, which ascend, in one channel, and divide them
+        by their scales. A key whose score stays at 0 need not be among them.
         """
         peaks, total, number, scales = self._of(channel)
-        rows = np.flatnonzero((score >= OVER) | (peaks.take(keys) > 0))
-        places = keys.take(rows)
-        peak, scale = peaks[places], scales[places]
-        scaled: Singles = score[rows] / scale
+        mine = side_by_side(keys)
+        peak, scale = peaks[mine], scales[mine]
+        scaled: Singles = score / scale
         np.maximum(peak, scaled, out=peak)
         low = scaled < OVER
         ended = np.flatnonzero(low & (peak > EXCURSION))
         if len(ended):
-            over, mine = peak[ended], places[ended]
+            over, there = peak[ended], keys[ended]
             high = over[over > HIGH].astype(float) - HIGH
             self.high += len(high), high.sum()
-            total[mine] += np.minimum(over - EXCURSION, MOST_SCALES) * scale[ended]
-            number[mine] += 1.0
-        peak[low] = 0.0
-        peaks[places] = peak
-        return rows, scaled
+            total[there] += np.minimum(over - EXCURSION, MOST_SCALES) * scale[ended]
+            number[there] += 1.0
+        peak *= ~low
+        peaks[mine] = peak
+        return scaled
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget running peaks: what was found to be real is no tail."""
