@@ -78,7 +78,7 @@ class NbGlr:
             np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
             expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
-            self.heaps.cut(look, channel, rows, counts)
+            self.heaps.cut(look, channel, (rows, keys), counts)
             score, windows = self._scan.step(
                 look.begins, channel, (rows, keys), counts, SCREEN
             )
