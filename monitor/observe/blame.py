@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.observe.arrays import Bools, Floats, Ints
-from monitor.observe.detectors.nb_glr import deviance
+from monitor.observe.detectors.deviance import deviance
 
 #: Columns of ``Leaves.codes``.
 DIMENSIONS = ("provider", "ip", "campaign", "tenant", "segment")

@@ -11,8 +11,9 @@ from monitor.observe import Limit, ObservePolicy
 from monitor.observe.arrays import Array
 from monitor.observe.channels import CHANNELS, FEWEST, PRIOR, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading
+from monitor.observe.detectors.deviance import binomial_gain, deviance
 from monitor.observe.detectors.limit import CHOICE_NATS, LEAST_NATS, LimitRule
-from monitor.observe.detectors.nb_glr import NbGlr, binomial_gain, deviance
+from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.detectors.tail import GROWTH_AN_HOUR, Tail
 from monitor.observe.knob import MOST_RAISED, Knob
 from monitor.observe.policy import WEEK_SECONDS

@@ -27,8 +27,8 @@ from monitor.observe.arrays import (
 )
 from monitor.observe.baseline import K_POP
 from monitor.observe.channels import FLOOR, PRIOR, SLACK, WIDTH
+from monitor.observe.detectors.deviance import deviance
 from monitor.observe.detectors.look import Look, Reading, no_news
-from monitor.observe.detectors.nb_glr import deviance
 from monitor.observe.keys import FLEET
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 

@@ -15,6 +15,8 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import FEWEST, FLOOR, SLACK, WIDTH
+from monitor.observe.detectors.deviance import binomial_gain, deviance
+from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.look import (
     AGAINST,
     FAILED,
@@ -38,13 +40,9 @@ SCREEN = 3.0
 #: From this score on the baseline learns slowly: something may be wrong.
 WARM = 4.0
 
-#: A large rate makes failures rarer than Poisson says; most that this may add.
-MOST_GAIN = 4.0
-
 #: Evidence of one failure, and of one that was expected.
 _LOGS: Floats = np.log(MULTIPLIERS.astype(float))
 _LIFTS: Floats = 1.0 - MULTIPLIERS.astype(float)
-_TINY = 1e-9
 
 
 class NbGlr:
@@ -66,10 +64,12 @@ class NbGlr:
         weights = np.tile(_LOGS, grid), np.tile(_LIFTS, grid)
         self._scan = Scan(capacity, *weights, kept=2)
         self.tail = Tail(capacity)
+        self.heaps = Heaps()
 
     def look(self, look: Look) -> Reading:
         """Take new counts in and judge them."""
         self.tail.settle(look.now)
+        self.heaps.settle(look.now)
         reading = nothing_in(look)
         for channel, rows in enumerate(self._scan.news(look.keys, look.failed)):
             if not len(rows):
@@ -80,6 +80,7 @@ class NbGlr:
             np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
             expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
+            self.heaps.cut(look, channel, (rows, keys), counts)
             score, windows = self._scan.step(
                 look.begins, channel, (rows, keys), counts[:TRIED], SCREEN
             )
@@ -95,6 +96,7 @@ class NbGlr:
         """Start anew where the evidence has found its cause."""
         self._scan.reset(keys, channels)
         self.tail.drop(keys, channels)
+        self.heaps.drop(keys, channels)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
@@ -105,15 +107,17 @@ class NbGlr:
         """Clear the places of evicted keys."""
         self._scan.forget(keys)
         self.tail.forget(keys)
+        self.heaps.drop(keys, np.ones(WIDTH, bool))
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
-        return self._scan.state(size) | self.tail.state(size)
+        return self._scan.state(size) | self.tail.state(size) | self.heaps.state()
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         self._scan.load(state)
         self.tail.load(state)
+        self.heaps.load(state)
 
 
 def _enter(
@@ -146,28 +150,3 @@ def _found(windows: Candidates, look: Look, channel: int) -> Floats:
     found = np.zeros(other.shape)
     found[other] = scores * binomial_gain(tried, failed, expected)
     return found
-
-
-def deviance(failed: Floats, expected: Floats, shape: Floats) -> Floats:
-    """Exponent of the chance that a negative binomial reaches ``failed``, nats.
-
-    >>> deviance(np.array([10.0]), np.array([2.0]), np.array([1e9])).round(2).tolist()
-    [8.09]
-    """
-    failed, expected = np.maximum(failed, _TINY), np.maximum(expected, _TINY)
-    all_of = failed * np.log(failed / expected)
-    spread = (failed + shape) * np.log1p((failed - expected) / (expected + shape))
-    return np.where(failed > expected, all_of - spread, 0.0)
-
-
-def binomial_gain(tried: Floats, failed: Floats, expected: Floats) -> Floats:
-    """How much more a binomial deviance says than a Poisson one; 1 for small rates."""
-    failed = np.maximum(failed, _TINY)
-    good = np.maximum(tried - failed, 0.0)
-    good_expected = np.maximum(tried - expected, _TINY)
-    poisson = failed * np.log(failed / expected) - failed + expected
-    binomial = poisson + failed - expected
-    binomial = binomial + good * np.log(np.maximum(good, _TINY) / good_expected)
-    usable = (failed > expected) & (expected < tried) & (poisson > _TINY)
-    gain = binomial / np.maximum(poisson, _TINY)
-    return np.where(usable, np.clip(gain, 1.0, MOST_GAIN), 1.0)
