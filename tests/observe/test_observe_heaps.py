@@ -92,6 +92,14 @@ def test_what_an_incident_explains_is_no_heap() -> None:
     assert mail.look(0.0, HEAP, 0.0).over[1, HARD]
 
 
+def test_an_outage_that_was_not_told_is_one_heap() -> None:
+    mail = Mail()
+    for _ in range(4):
+        mail.look(HEAP, 0.0, HEAP)
+        mail.calm(1 + int(ALONE_SECONDS / 10.0))
+    assert mail.look(0.0, HEAP, 0.0).over[1, HARD]
+
+
 def test_heaps_are_forgotten() -> None:
     mail = Mail()
     mail.heaps(8)

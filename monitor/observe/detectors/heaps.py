@@ -183,7 +183,8 @@ class Heaps:
             heap, age = self._moments[_IS_HEAP] > 0, now - self._moments[_SINCE]
             alone = heap & (age >= ALONE_SECONDS)
             channels = self._moments[_CHANNEL, alone].astype(int)
-            self._alone += np.bincount(channels, minlength=WIDTH)
+            # Those of one look have one cause: an outage that was not told, say.
+            self._alone += np.bincount(channels, minlength=WIDTH) > 0
             over = alone | (~heap & (age >= MOMENT_SECONDS))
             self._keep(~over)
         if now > self._settled:
