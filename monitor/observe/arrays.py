@@ -121,17 +121,21 @@ def added_up(places: Ints, values: Array, size: int, kind: type = np.float64) ->
         places: ``[rows]``, or ``[kinds, rows]`` for a row that belongs to several.
         values: ``[rows, columns]``.
         size: of the sums; places are below it.
-        kind: of the numbers that sums are kept as.
+        kind: of the numbers that sums are kept as; what they cannot hold is their most.
     """
     kinds = np.atleast_2d(places)
     sums: Array = np.zeros((values.shape[1], size), kind)
+    most = np.iinfo(kind).max if np.issubdtype(kind, np.integer) else np.inf
     for column, counts in zip(sums, values.T, strict=True):
         # Most rows have no failures, so most entries of most columns are 0.
         rows = np.flatnonzero(counts)
         weights = counts[rows].astype(float)
+        over = np.abs(weights).sum() > most
         for of_kind in kinds if len(rows) else ():
             mine = of_kind if len(rows) == len(counts) else of_kind[rows]
             found = np.bincount(mine, weights, minlength=size)
+            if over:
+                found = np.clip(column + found, -most, most) - column
             np.add(column, found, out=column, casting="unsafe")
     return sums.T
 

@@ -133,7 +133,6 @@ class Memory:
         Returns:
             What is left to judge and to learn from.
         """
-        # In a slot nothing is counted two thousand million times.
         keys, counts = roll_up(rows.leaf_keys, rows.counts, np.int32)
         self.windows.add(rows.slot, keys, counts)
         tried, failed = split(counts, np.float32)
