@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from monitor.events import Channel, Incident, IncidentState, Scope, Severity
+from monitor.events import Incident, Scope, Severity
 from monitor.service.metrics import Metrics
 from tests.tools.dashboard_queries import dashboard_queries
+from tests.tools.incidents import make_incident
 from tests.tools.known_names import TARGET_LABELS, unknown_names
 from tests.tools.monitoring_stack import (
     Server,
@@ -28,24 +29,11 @@ TOKEN = "loopback-only-0123456789abcdef"
 #: Scrapes, evaluations and group intervals of a second each, on a busy machine.
 DEADLINE_SECONDS = 60
 
-SPIKE = Incident(
+SPIKE = make_incident(
     id="live",
     fleet=FLEET,
     scope=Scope(campaign='live "spike" \\ ü', provider="yahoo"),
-    channel=Channel.HARD,
-    state=IncidentState.OPEN,
     severity=Severity.PAGE,
-    detector="nb_glr",
-    start=0.0,
-    detected_at=1.0,
-    updated_at=1.0,
-    rate=0.4,
-    rate_low=0.3,
-    rate_high=0.5,
-    baseline=0.01,
-    lift=40,
-    excess=100,
-    attempts=300,
 )
 
 

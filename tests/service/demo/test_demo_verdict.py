@@ -7,7 +7,6 @@ from monitor.events import (
     Cell,
     Channel,
     Directive,
-    IncidentState,
     Ledger,
     Mode,
     Outcome,
@@ -21,6 +20,7 @@ from monitor.service.demo.replies import Fate
 from monitor.service.demo.sightings import Sightings
 from monitor.service.demo.truth import Truth
 from monitor.service.demo.verdict import DemoReport, judge
+from tests.tools.incidents import make_incident
 
 PAIR = Scope(source_ip="203.0.113.11", provider="yahoo")
 SLOW = Scope(provider="apple")
@@ -35,24 +35,14 @@ INJECTED = (
 
 
 def told(scope: Scope, channel: Channel, name: str) -> Told:
-    return Told(
+    return make_incident(
         id=name,
-        fleet="default",
         scope=scope,
         channel=channel,
-        state=IncidentState.OPEN,
         severity=Severity.PAGE,
-        detector="nbglr",
         start=100.0,
         detected_at=105.0,
         updated_at=105.0,
-        rate=0.7,
-        rate_low=0.6,
-        rate_high=0.8,
-        baseline=0.002,
-        lift=350.0,
-        excess=20.0,
-        attempts=30.0,
     )
 
 
