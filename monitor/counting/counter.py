@@ -124,7 +124,7 @@ class PartitionCounter:
         self._dirty: set[int] = set()
         self._dirty_ledgers: set[int] = set()
         self._checkpoints: deque[Checkpoint] = deque(maxlen=MAX_CHECKPOINTS)
-        self._log_slot = LONG_AGO
+        self._log_slot = self._awaited = LONG_AGO
         self._first_open = LONG_AGO
         self._written = _empty_ledger()
 
@@ -160,16 +160,27 @@ class PartitionCounter:
             self._take(stretch)
         self.position = batch.offsets[-1] + 1
 
-    def flush(self) -> Flush:
-        """Everything that changed since the last flush, oldest slot first."""
-        tallies = tuple(self._tally(slot) for slot in sorted(self._dirty))
+    def flush(self, hurried: bool = False) -> Flush:
+        """Everything that changed since the last flush, oldest slot first.
+
+        Args:
+            hurried: there is much to read. What the log time has just entered will be
+                whole, or nearly so, by the next flush, and may wait for that one.
+        """
+        end = self._awaits() if hurried else None
+        tallies = tuple(self._tally(slot) for slot in _before(self._dirty, end))
         ledgers = tuple(
-            self._ledger_tally(slot) for slot in sorted(self._dirty_ledgers)
+            self._ledger_tally(slot) for slot in _before(self._dirty_ledgers, end)
         )
-        self._dirty.clear()
-        self._dirty_ledgers.clear()
         self._close()
         return Flush(tallies, ledgers, self.position, self._committable())
+
+    def _awaits(self) -> int | None:
+        """The first slot that may wait; ``None`` if it has waited for one flush."""
+        if self._log_slot == self._awaited:
+            return None
+        self._awaited = self._log_slot
+        return self._log_slot
 
     def committed(self, offset: int) -> None:
         """A commit at ``offset`` was acknowledged: forget what is older."""
@@ -353,6 +364,13 @@ class PartitionCounter:
         return best
 
 
+def _before(slots: set[int], end: int | None) -> list[int]:
+    """Takes the slots before one out of a set; in order."""
+    taken = sorted(slots if end is None else [slot for slot in slots if slot < end])
+    slots.difference_update(taken)
+    return taken
+
+
 def _counted(batch: CountBatch, places: Sequence[int]) -> Sequence[int]:
     """Those events that count somewhere."""
     excluded = {place for place, columns in batch.columns.items() if not columns}
@@ -370,6 +388,5 @@ def _enter(slot: OpenSlot, batch: CountBatch, kept: Sequence[int]) -> int:
         columns = renumbered(columns, among)
         evidence = renumbered(evidence, among)
         cells = [cells[place] for place in kept]
-    for place, why in evidence.items():
-        slot.note(cells[place], why)
+    slot.note(cells, evidence)
     return slot.count(cells, columns)

@@ -1,8 +1,9 @@
 """One open slot of one input partition: cells, evidence, ids, the prefix covered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+import msgspec
 import numpy as np
 
 from monitor.counting.cell_table import SEPARATOR, CellTable, FirstUse, cell_text
@@ -20,7 +21,7 @@ from monitor.counting.policy import (
 from monitor.events import COLUMNS, Cells, Outcome, Reason, ReasonCount
 
 
-class Evidence(NamedTuple):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """Why an event failed: the reason and the reply, which is not scrubbed yet.
 
     Replies of one ``template`` say the same; ``""`` when it is not known.
@@ -34,11 +35,8 @@ class Evidence(NamedTuple):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: Provider, IP and campaign as one text, reason, template.
+#: A cell, or what stands for several; reason; template.
 _Place: TypeAlias = tuple[str, Reason, str]
-
-#: How many, and a sample.
-_Row: TypeAlias = list[int | str]
 
 _WIDTH = len(COLUMNS)
 
@@ -48,6 +46,16 @@ _DELIVERED = columns_of(Outcome.DELIVERED, None)
 #: What counting takes of events: their cells, and by place the columns of those that
 #: are no deliveries.
 Columns: TypeAlias = Mapping[int, tuple[int, ...]]
+
+
+class _Row:
+    """How often a reason was given, and a scrubbed sample."""
+
+    __slots__ = ("count", "sample")
+
+    def __init__(self, sample: str, count: int = 1) -> None:
+        self.count = count
+        self.sample = sample
 
 
 class OpenSlot:
@@ -68,6 +76,7 @@ class OpenSlot:
         "_admitted",
         "_cells",
         "_counts",
+        "_folded",
         "_name_bytes",
         "_names",
         "_others",
@@ -94,6 +103,7 @@ class OpenSlot:
         self._name_bytes = 0
         self._admitted: set[str] | None = None
         self._reasons: dict[_Place, _Row] = {}
+        self._folded: dict[_Place, _Row] = {}
         self._samples: dict[str, str] = {}
 
     def count(self, cells: Sequence[str], columns: Columns) -> int:
@@ -183,26 +193,32 @@ class OpenSlot:
         self._others.clear()
         self._counts[:, _DELIVERED] += delivered[:, None].astype(np.int32)
 
-    def note(self, cell: str, evidence: Evidence) -> None:
-        """Remember why an event failed; the first sample of a template stays."""
-        reason, reply, template = evidence
-        place = cell.rsplit(SEPARATOR, 2)[0], reason, template
-        row = self._reasons.get(place)
-        if row is not None:
-            row[0] = int(row[0]) + 1
-        elif len(self._reasons) < MAX_DETAILED_REASONS:
-            self._reasons[place] = [1, self._sample(template, reply)]
-        else:
-            folded = cell_text((_provider(cell), OTHER, OTHER))
-            self._note_near_the_bound((folded, reason, template), reply)
+    def note(self, cells: Sequence[str], evidence: Mapping[int, Evidence]) -> None:
+        """Remember why events failed; the first sample of a template stays.
 
-    def _note_near_the_bound(self, place: _Place, reply: str) -> None:
-        """The same under the provider's ``other``, and left out if that is full."""
-        row = self._reasons.get(place)
+        Args:
+            cells: as ``count`` takes them.
+            evidence: of those that failed, by place.
+        """
+        rows = self._reasons
+        for place, why in evidence.items():
+            cell, reason, template = cells[place], why.reason, why.template
+            # By the whole cell, whose hash is known: tenants are put together at last.
+            row = rows.get((cell, reason, template))
+            if row is not None:
+                row.count += 1
+            elif len(rows) < MAX_DETAILED_REASONS:
+                rows[cell, reason, template] = _Row(self._sample(template, why.reply))
+            else:
+                self._fold((_provider(cell), reason, template), why.reply)
+
+    def _fold(self, place: _Place, reply: str) -> None:
+        """The same for a provider's ``other``, and left out if that is full."""
+        row = self._folded.get(place)
         if row is not None:
-            row[0] = int(row[0]) + 1
-        elif len(self._reasons) < MAX_REASONS_PER_SLOT:
-            self._reasons[place] = [1, self._sample(place[2], reply)]
+            row.count += 1
+        elif len(self._reasons) + len(self._folded) < MAX_REASONS_PER_SLOT:
+            self._folded[place] = _Row(self._sample(place[2], reply))
 
     def _sample(self, template: str, reply: str) -> str:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
@@ -223,20 +239,34 @@ class OpenSlot:
         )
 
     def reasons(self) -> tuple[ReasonCount, ...]:
-        """The evidence so far."""
+        """The evidence so far, a row for each provider, IP, campaign and text."""
+        rows: dict[tuple[str, str, str, Reason, str], _Row] = {}
+        for (cell, reason, template), row in self._reasons.items():
+            provider, source_ip, campaign, *_ = cell.split(SEPARATOR)
+            name = provider, source_ip, campaign, reason, template
+            rows[name] = _sum(rows.get(name), row)
+        for (provider, reason, template), row in self._folded.items():
+            name = provider, OTHER, OTHER, reason, template
+            rows[name] = _sum(rows.get(name), row)
         return tuple(
             ReasonCount(
                 provider=provider,
                 source_ip=source_ip,
                 campaign=campaign,
                 reason=reason,
-                count=int(row[0]),
-                sample=str(row[1]),
+                count=row.count,
+                sample=row.sample,
                 template=template,
             )
-            for (names, reason, template), row in self._reasons.items()
-            for provider, source_ip, campaign in (names.split(SEPARATOR),)
+            for (provider, source_ip, campaign, reason, template), row in rows.items()
         )
+
+
+def _sum(first: _Row | None, more: _Row) -> _Row:
+    """Both rows as one, with the sample of the first; they stay as they are."""
+    if first is None:
+        return more
+    return _Row(first.sample, first.count + more.count)
 
 
 def _provider(cell: str) -> str:

@@ -215,19 +215,20 @@ class Worker:
 
     async def _flush_until_stopped(self) -> None:
         wanted = self.settings.counting.flush_milliseconds / 1000
-        pause = min(wanted, FIRST_FLUSH_SECONDS)
+        pause, hurried = min(wanted, FIRST_FLUSH_SECONDS), False
         while not self.health.stopping:
             await asyncio.sleep(pause)
             started = clock.monotonic()
             try:
-                written = await self.ingest.flush()
+                written = await self.ingest.flush(hurried)
             except KafkaError as error:
                 raise BrokerError(f"tallies were not acknowledged: {error}") from error
             if not written and pause < wanted:
                 continue
             # While a backlog is read a flush is long: leave the loop to the counting.
             rest = min(LONGEST_REST, REST_A_FLUSH * (clock.monotonic() - started))
-            if sum(self.health.lags.values()) > BACKLOG_RECORDS:
+            hurried = sum(self.health.lags.values()) > BACKLOG_RECORDS
+            if hurried:
                 rest = BACKLOG_REST
             pause = max(wanted, rest)
 

@@ -41,6 +41,13 @@ def count(slot: OpenSlot, events: Sequence[Event]) -> int:
     return slot.count(cells, others)
 
 
+def note(
+    slot: OpenSlot, one: Cell, reason: Reason, reply: str, template: str = ""
+) -> None:
+    """Tell why an event of a cell failed."""
+    slot.note([cell_text(one)], {0: Evidence(reason, reply, template)})
+
+
 def rows(slot: OpenSlot) -> dict[Cell, list[int]]:
     cells, counts = slot.matrix()
     matrix = np.frombuffer(counts, dtype="<i4").reshape(len(cells), len(COLUMNS))
@@ -98,9 +105,9 @@ def test_names_over_the_bound_are_folded_so_that_a_tally_can_be_sent(
 
 def test_the_first_sample_of_a_reason_stays_and_is_scrubbed() -> None:
     slot = OpenSlot(0, str.upper, CellTable())
-    slot.note(cell_text(cell(1)), Evidence(Reason.POLICY, "first"))
-    slot.note(cell_text(cell(1)), Evidence(Reason.POLICY, "second"))
-    slot.note(cell_text(cell(1)), Evidence(Reason.THROTTLED, "third"))
+    note(slot, cell(1), Reason.POLICY, "first")
+    note(slot, cell(1), Reason.POLICY, "second")
+    note(slot, cell(1), Reason.THROTTLED, "third")
     found = [(row.reason, row.count, row.sample) for row in slot.reasons()]
     assert found == [(Reason.POLICY, 2, "FIRST"), (Reason.THROTTLED, 1, "THIRD")]
 
@@ -115,7 +122,7 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
     slot = OpenSlot(0, scrub, CellTable())
     for number in (1, 2, 3):
         reply = f"no {number}"
-        slot.note(cell_text(cell(number)), Evidence(Reason.POLICY, reply, "same"))
+        note(slot, cell(number), Reason.POLICY, reply, "same")
     assert [row.sample for row in slot.reasons()] == ["NO 1"] * 3
     assert scrubbed == ["no 1"]
 
@@ -123,9 +130,7 @@ def test_replies_of_one_template_are_scrubbed_once() -> None:
 def test_each_text_of_a_reason_has_a_row() -> None:
     slot = OpenSlot(0, str, CellTable())
     for template in ("t1", "t2", "t1", ""):
-        slot.note(
-            cell_text(cell(1)), Evidence(Reason.POLICY, f"says {template}", template)
-        )
+        note(slot, cell(1), Reason.POLICY, f"says {template}", template)
     assert [(row.template, row.count, row.sample) for row in slot.reasons()] == [
         ("t1", 2, "says t1"),
         ("t2", 1, "says t2"),
@@ -138,7 +143,7 @@ def test_tenants_and_segments_share_a_row() -> None:
     slot = OpenSlot(0, str, CellTable())
     for tenant, segment in (("acme", ""), ("globex", ""), ("acme", "de")):
         one = cell(1)._replace(tenant=tenant, segment=segment)
-        slot.note(cell_text(one), Evidence(Reason.POLICY, "no", "same"))
+        note(slot, one, Reason.POLICY, "no", "same")
     assert [(row.campaign, row.count) for row in slot.reasons()] == [("c1", 3)]
 
 
@@ -156,9 +161,9 @@ def test_reasons_over_the_bound_go_to_their_providers_other_until_that_is_full(
         (1, "a"),
         (5, "b"),
     ):
-        slot.note(cell_text(cell(number)), Evidence(Reason.POLICY, "", template))
-    slot.note(cell_text(cell(6)), Evidence(Reason.POLICY, "", "c"))
-    slot.note(cell_text(cell(7)), Evidence(Reason.POLICY, "", "b"))
+        note(slot, cell(number), Reason.POLICY, "", template)
+    note(slot, cell(6), Reason.POLICY, "", "c")
+    note(slot, cell(7), Reason.POLICY, "", "b")
     assert [
         (row.source_ip, row.campaign, row.template, row.count) for row in slot.reasons()
     ] == [
