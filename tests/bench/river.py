@@ -63,7 +63,9 @@ class Bench:
         self.events = events
         self.agent_events = min(events, AGENT_EVENTS)
         self._folder = folder
-        self._topics = {full: f"bench-{uuid4().hex[:8]}" for full in (True, False)}
+        # A broker may have seen a run before.
+        self._name = f"bench-{uuid4().hex[:8]}"
+        self._topics = {True: f"{self._name}-full", False: f"{self._name}-empty"}
         self._runs = 0
 
     def load(self) -> None:
@@ -80,10 +82,9 @@ class Bench:
     def empty_agent(self, full: bool) -> Run:
         """Run (a); it must have seen what its offsets say."""
         events = self.agent_events if full else 0
-        self._runs += 1
         run = run_module(
             "empty_agent",
-            *(self.broker, self._topics[full], f"bench-{self._runs}", str(events)),
+            *(self.broker, self._topics[full], self._group(), str(events)),
             str(self._folder / f"agent-{self._runs}"),
         )
         _agree("events of the empty agent", run.said["events"], events)
@@ -92,18 +93,14 @@ class Bench:
 
     def handwritten(self, full: bool) -> Run:
         """Run (b)."""
-        self._runs += 1
-        run = run_module(
-            "handwritten", self.broker, self._topics[full], f"bench-{self._runs}"
-        )
+        run = run_module("handwritten", self.broker, self._topics[full], self._group())
         events = self.events if full else 0
         _agree("events of the plain program", run.said["events"], events)
         return run
 
     def worker(self, full: bool) -> Run:
         """Run (c) on topics of its own; what it counted is read back from Kafka."""
-        self._runs += 1
-        environ = self._environ(full, f"bench-{self._runs}-")
+        environ = self._environ(full, f"{self._group()}-")
         settings = _settings(environ)
         asyncio.run(create_topics(settings))
         events = self.events if full else 0
@@ -113,6 +110,11 @@ class Bench:
         _agree("events of the worker", report.ledger.counted, events)
         _agree("unaccounted events", report.unaccounted, 0)
         return Run(_by_dimension(report), seconds)
+
+    def _group(self) -> str:
+        """A consumer group, or a prefix of topics, that nobody has used."""
+        self._runs += 1
+        return f"{self._name}-{self._runs}"
 
     def _environ(self, full: bool, prefix: str) -> dict[str, str]:
         inputs = [{"topic": self._topics[full], "source": "canonical"}]
