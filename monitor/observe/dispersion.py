@@ -108,6 +108,8 @@ class Dispersion:
             trusted: where a baseline is known at all.
         """
         for channel in np.flatnonzero(trusted.any(axis=0)).tolist():
+            if channel not in self._sums and not failed[:, channel].any():
+                continue  # nothing has ever failed here, so nothing can vary
             rows = np.flatnonzero(trusted[:, channel])
             columns = (of[:, channel].take(rows) for of in (failed, expected, info))
             self._add(channel, keys[rows], *columns)

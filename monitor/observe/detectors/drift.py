@@ -56,7 +56,6 @@ LEAST_PAST, LEAST_RECENT = 2.0, 0.05
 FEWEST = 20.0
 
 _RECENT, _REFERENCE = range(2)
-_TRIED, _FAILED = range(2)
 
 
 class _Rises(NamedTuple):
@@ -81,7 +80,7 @@ _NONE = _Rises(*(np.zeros(0, kind) for kind in (int, int, np.float32, int)))
 
 
 class Drift:
-    """The rule for slow rises: 112 bytes a key.
+    """The rule for slow rises: 56 bytes a key, and 8 in each channel that fails.
 
     Args:
         policy: not used by this rule.
@@ -95,17 +94,19 @@ class Drift:
     def __init__(self, policy: ObservePolicy, capacity: int) -> None:
         del policy
         self.ceiling: Floats = np.full(WIDTH, np.inf)
-        # Memories x (denominators, numerators), channel by channel.
-        self._sums: Array = np.zeros((2, 2, WIDTH, capacity), np.float32)
+        # Both memories, channel by channel; numerators where anything has failed.
+        self._tried: Array = np.zeros((2, WIDTH, capacity), np.float32)
+        self._failed: dict[int, Array] = {}
         self._rises = _NONE
         self._judged = np.nan
 
     def look(self, look: Look) -> Reading:
         """Take new counts in, and judge them if an hour is over."""
         places = side_by_side(look.keys)
-        for side, counts in ((_TRIED, look.tried), (_FAILED, look.failed)):
-            for channel in used(counts):
-                self._sums[_RECENT, side, channel][places] += counts[:, channel]
+        for channel in used(look.tried):
+            self._tried[_RECENT, channel][places] += look.tried[:, channel]
+        for channel in used(look.failed):
+            self._of(channel)[_RECENT][places] += look.failed[:, channel]
         if np.isnan(self._judged):
             self._judged = look.now
         passed = look.now - self._judged
@@ -123,25 +124,34 @@ class Drift:
 
     def figures(self, key: int, column: int) -> tuple[float, float, float]:
         """Attempts and failures of the day, and the rate of the weeks before it."""
-        tried, failed = self._sums[_RECENT, :, column, key].tolist()
-        rate, _ = self._reference(np.array([key]))
-        return tried, failed, float(rate[0, column])
+        mine = np.array([key])
+        tried, failed = self._counts(_RECENT, mine)
+        rate, _ = self._reference(mine)
+        return float(tried[0, column]), float(failed[0, column]), float(rate[0, column])
 
     def score(self, key: int, column: int) -> float:
         """Evidence, as of the last hour."""
         mine = (self._rises.keys == key) & (self._rises.channels == column)
         return float(self._rises.score[mine].sum())
 
-    def _by_key(self, memory: int) -> Array:
-        """The sums of one memory, ``[2, keys, channels]``."""
-        sums: Array = self._sums[memory].swapaxes(1, 2)
-        return sums
+    def _of(self, channel: int) -> Array:
+        """Numerators of one channel, ``[memories, keys]``."""
+        if channel not in self._failed:
+            self._failed[channel] = np.zeros_like(self._tried[:, channel])
+        return self._failed[channel]
+
+    def _counts(self, memory: int, keys: Ints) -> tuple[Floats, Floats]:
+        """Denominators and numerators of some keys, ``[keys, channels]``."""
+        tried = self._tried[memory].take(keys, axis=1).astype(float)
+        failed = np.zeros_like(tried)
+        for channel, sums in self._failed.items():
+            failed[channel] = sums[memory].take(keys)
+        return tried.T, failed.T
 
     def _flow(self, seconds: float) -> None:
         stay = np.float32(np.exp(-seconds / RECENT_SECONDS))
         keep = np.float32(np.exp(-seconds / REFERENCE_SECONDS))
-        for side, channel in np.ndindex(2, WIDTH):
-            recent, reference = self._sums[:, side, channel]
+        for recent, reference in (*self._tried.swapaxes(0, 1), *self._failed.values()):
             if recent.any() or reference.any():
                 reference *= keep
                 reference += recent * (1 - stay)
@@ -149,15 +159,15 @@ class Drift:
 
     def _reference(self, keys: Ints) -> tuple[Floats, Floats]:
         """Rates of the past, which lean on the fleet's, and failures behind them."""
-        tried, failed = self._by_key(_REFERENCE)[:, keys].astype(float)
-        fleet_tried, fleet_failed = self._by_key(_REFERENCE)[:, FLEET].astype(float)
+        tried, failed = self._counts(_REFERENCE, keys)
+        fleet_tried, fleet_failed = self._counts(_REFERENCE, np.array([FLEET]))
         fleet = (fleet_failed + K_POP) / (fleet_tried + K_POP / PRIOR)
         info = failed + K_POP
         rate = info / (tried + K_POP / np.maximum(fleet, FLOOR))
         return np.maximum(rate, FLOOR), info
 
     def _judge(self, now: float) -> None:
-        keys = np.flatnonzero(self._sums[_RECENT, _TRIED].max(axis=0) > 0)
+        keys = np.flatnonzero(self._tried[_RECENT].max(axis=0) > 0)
         score: Array = np.zeros((len(keys), WIDTH), np.float32)
         for part in parts_of(len(keys)):
             score[part] = self._found(keys[part])
@@ -171,8 +181,8 @@ class Drift:
 
     def _found(self, keys: Ints) -> Floats:
         rate, info = self._reference(keys)
-        tried, failed = self._by_key(_RECENT)[:, keys].astype(float)
-        past = self._by_key(_REFERENCE)[_TRIED, keys]
+        tried, failed = self._counts(_RECENT, keys)
+        past, _ = self._counts(_REFERENCE, keys)
         expected = tried * rate * (1.0 + MARGIN) + SLACK
         found = deviance(failed, expected, 1.0 / (CV**2 + 1.0 / info))
         ripe = (past >= LEAST_PAST * tried) & (tried >= LEAST_RECENT * past)
@@ -181,21 +191,25 @@ class Drift:
 
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Take the rate of the day for the reference's."""
-        tried, failed = self._by_key(_RECENT)[:, keys]
-        past = self._by_key(_REFERENCE)[:, keys]
-        rate = failed / np.maximum(tried, 1.0)
-        moved = np.where(channels, past[_TRIED] * rate, past[_FAILED])
-        self._by_key(_REFERENCE)[_FAILED, keys] = moved
+        tried, failed = self._counts(_RECENT, keys)
+        past, _ = self._counts(_REFERENCE, keys)
+        moved = past * failed / np.maximum(tried, 1.0)
+        for channel, sums in self._failed.items():
+            if channels[channel]:
+                sums[_REFERENCE, keys] = moved[:, channel]
         rises = self._rises
         rises.score[np.isin(rises.keys, keys) & channels[rises.channels]] = 0.0
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        self._sums = widened(self._sums, capacity, axis=3)
+        self._tried = widened(self._tried, capacity, axis=2)
+        for channel, sums in self._failed.items():
+            self._failed[channel] = widened(sums, capacity, axis=1)
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        self._sums[..., keys] = 0.0
+        for sums in (self._tried, *self._failed.values()):
+            sums[..., keys] = 0.0
         self._rises = self._rises.part(~np.isin(self._rises.keys, keys))
 
     def state(self, size: int) -> State:
@@ -205,8 +219,12 @@ class Drift:
         since = np.full((size, WIDTH), last, np.uint32)
         at = rises.keys, rises.channels
         score[at], since[at] = rises.score, rises.since
+        sums: Array = np.zeros((2, 2, size, WIDTH), np.float32)
+        sums[:, 0] = self._tried[..., :size].swapaxes(1, 2)
+        for channel, failed in self._failed.items():
+            sums[:, 1, :, channel] = failed[:, :size]
         return {
-            "sums": self._sums[..., :size].swapaxes(2, 3),
+            "sums": sums,
             "score": score,
             "since": since,
             "judged": np.array([self._judged]),
@@ -215,7 +233,10 @@ class Drift:
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         size = len(state["score"])
-        self._sums[..., :size] = state["sums"].swapaxes(2, 3)
+        tried, failed = state["sums"].swapaxes(0, 1)
+        self._tried[..., :size] = tried.swapaxes(1, 2)
+        for channel in used(failed.reshape(-1, WIDTH)):
+            self._of(channel)[:, :size] = failed[..., channel]
         self._judged = float(state["judged"][0])
         keys, channels = np.nonzero(state["score"])
         since = state["since"][keys, channels].astype(np.int64)
