@@ -1,6 +1,6 @@
 """What it costs to watch 100,000 keys.
 
-usage: python -m tests.bench.observe [memory]
+usage: python -m tests.bench.observe [memory [SLOTS]]
 
 A *key-update* is one look of the learned rule at one key and channel. What a rule holds
 is given for each of the three channels that fail. The memory of a key is all that a
@@ -218,11 +218,11 @@ def _in_a_fresh_process() -> float:
     return float(done.stdout)
 
 
-def _key_bytes() -> float:
+def _key_bytes(slots: int) -> float:
     """What this process grows by with an observer, bytes a key."""
     before = _resident_bytes()
     observer, tick = _ticks()
-    for _ in range(MEMORY_SLOTS):
+    for _ in range(slots):
         tick()()
     return (_resident_bytes() - before) / observer.stats.keys
 
@@ -233,7 +233,7 @@ def _resident_bytes() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["memory"]:
-        print(_key_bytes())
+    if sys.argv[1:2] == ["memory"]:
+        print(_key_bytes(int(sys.argv[2]) if sys.argv[2:] else MEMORY_SLOTS))
     else:
         print(json.dumps(observe_bench(), indent=2))
