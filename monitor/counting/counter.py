@@ -124,7 +124,7 @@ class PartitionCounter:
         self._dirty: set[int] = set()
         self._dirty_ledgers: set[int] = set()
         self._checkpoints: deque[Checkpoint] = deque(maxlen=MAX_CHECKPOINTS)
-        self._log_slot = self._awaited = LONG_AGO
+        self._log_slot = self._waited = LONG_AGO
         self._first_open = LONG_AGO
         self._written = _empty_ledger()
 
@@ -167,7 +167,7 @@ class PartitionCounter:
             hurried: there is much to read. What the log time has just entered will be
                 whole, or nearly so, by the next flush, and may wait for that one.
         """
-        end = self._awaits() if hurried else None
+        end = self._let_wait() if hurried else None
         tallies = tuple(self._tally(slot) for slot in _before(self._dirty, end))
         ledgers = tuple(
             self._ledger_tally(slot) for slot in _before(self._dirty_ledgers, end)
@@ -175,11 +175,11 @@ class PartitionCounter:
         self._close()
         return Flush(tallies, ledgers, self.position, self._committable())
 
-    def _awaits(self) -> int | None:
-        """The first slot that may wait; ``None`` if it has waited for one flush."""
-        if self._log_slot == self._awaited:
+    def _let_wait(self) -> int | None:
+        """The first slot that waits for the next flush; it does so once only."""
+        if self._log_slot == self._waited:
             return None
-        self._awaited = self._log_slot
+        self._waited = self._log_slot
         return self._log_slot
 
     def committed(self, offset: int) -> None:
