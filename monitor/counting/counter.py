@@ -124,7 +124,7 @@ class PartitionCounter:
         self._dirty: set[int] = set()
         self._dirty_ledgers: set[int] = set()
         self._checkpoints: deque[Checkpoint] = deque(maxlen=MAX_CHECKPOINTS)
-        self._log_slot = self._waited = LONG_AGO
+        self._log_slot = LONG_AGO
         self._first_open = LONG_AGO
         self._written = _empty_ledger()
 
@@ -160,27 +160,16 @@ class PartitionCounter:
             self._take(stretch)
         self.position = batch.offsets[-1] + 1
 
-    def flush(self, hurried: bool = False) -> Flush:
-        """Everything that changed since the last flush, oldest slot first.
-
-        Args:
-            hurried: there is much to read. What the log time has just entered will be
-                whole, or nearly so, by the next flush, and may wait for that one.
-        """
-        end = self._let_wait() if hurried else None
-        tallies = tuple(self._tally(slot) for slot in _before(self._dirty, end))
+    def flush(self) -> Flush:
+        """Everything that changed since the last flush, oldest slot first."""
+        tallies = tuple(self._tally(slot) for slot in sorted(self._dirty))
         ledgers = tuple(
-            self._ledger_tally(slot) for slot in _before(self._dirty_ledgers, end)
+            self._ledger_tally(slot) for slot in sorted(self._dirty_ledgers)
         )
+        self._dirty.clear()
+        self._dirty_ledgers.clear()
         self._close()
         return Flush(tallies, ledgers, self.position, self._committable())
-
-    def _let_wait(self) -> int | None:
-        """The first slot that waits for the next flush; it does so once only."""
-        if self._log_slot == self._waited:
-            return None
-        self._waited = self._log_slot
-        return self._log_slot
 
     def committed(self, offset: int) -> None:
         """A commit at ``offset`` was acknowledged: forget what is older."""
@@ -362,13 +351,6 @@ class PartitionCounter:
                 break
             best = checkpoint.offset
         return best
-
-
-def _before(slots: set[int], end: int | None) -> list[int]:
-    """Takes the slots before one out of a set; in order."""
-    taken = sorted(slots if end is None else [slot for slot in slots if slot < end])
-    slots.difference_update(taken)
-    return taken
 
 
 def _counted(batch: CountBatch, places: Sequence[int]) -> Sequence[int]:

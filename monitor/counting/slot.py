@@ -35,7 +35,10 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: A cell, or what stands for several; reason; template.
+#: What stands for the IP and the campaign in rows of several.
+_OTHERS = f"{SEPARATOR}{OTHER}" * 2
+
+#: Provider, IP and campaign as one text, reason, template.
 _Place: TypeAlias = tuple[str, Reason, str]
 
 _WIDTH = len(COLUMNS)
@@ -53,8 +56,8 @@ class _Row:
 
     __slots__ = ("count", "sample")
 
-    def __init__(self, sample: str, count: int = 1) -> None:
-        self.count = count
+    def __init__(self, sample: str) -> None:
+        self.count = 1
         self.sample = sample
 
 
@@ -76,7 +79,6 @@ class OpenSlot:
         "_admitted",
         "_cells",
         "_counts",
-        "_folded",
         "_name_bytes",
         "_names",
         "_others",
@@ -103,7 +105,6 @@ class OpenSlot:
         self._name_bytes = 0
         self._admitted: set[str] | None = None
         self._reasons: dict[_Place, _Row] = {}
-        self._folded: dict[_Place, _Row] = {}
         self._samples: dict[str, str] = {}
 
     def count(self, cells: Sequence[str], columns: Columns) -> int:
@@ -202,23 +203,23 @@ class OpenSlot:
         """
         rows = self._reasons
         for place, why in evidence.items():
-            cell, reason, template = cells[place], why.reason, why.template
-            # By the whole cell, whose hash is known: tenants are put together at last.
-            row = rows.get((cell, reason, template))
+            names = cells[place].rsplit(SEPARATOR, 2)[0]
+            reason, template = why.reason, why.template
+            row = rows.get((names, reason, template))
             if row is not None:
                 row.count += 1
             elif len(rows) < MAX_DETAILED_REASONS:
-                rows[cell, reason, template] = _Row(self._sample(template, why.reply))
+                rows[names, reason, template] = _Row(self._sample(template, why.reply))
             else:
-                self._fold((_provider(cell), reason, template), why.reply)
+                self._fold((_provider(names) + _OTHERS, reason, template), why.reply)
 
     def _fold(self, place: _Place, reply: str) -> None:
         """The same for a provider's ``other``, and left out if that is full."""
-        row = self._folded.get(place)
+        row = self._reasons.get(place)
         if row is not None:
             row.count += 1
-        elif len(self._reasons) + len(self._folded) < MAX_REASONS_PER_SLOT:
-            self._folded[place] = _Row(self._sample(place[2], reply))
+        elif len(self._reasons) < MAX_REASONS_PER_SLOT:
+            self._reasons[place] = _Row(self._sample(place[2], reply))
 
     def _sample(self, template: str, reply: str) -> str:
         """The scrubbed reply; scrubbing is dear, so once for each template."""
@@ -239,15 +240,7 @@ class OpenSlot:
         )
 
     def reasons(self) -> tuple[ReasonCount, ...]:
-        """The evidence so far, a row for each provider, IP, campaign and text."""
-        rows: dict[tuple[str, str, str, Reason, str], _Row] = {}
-        for (cell, reason, template), row in self._reasons.items():
-            provider, source_ip, campaign, *_ = cell.split(SEPARATOR)
-            name = provider, source_ip, campaign, reason, template
-            rows[name] = _sum(rows.get(name), row)
-        for (provider, reason, template), row in self._folded.items():
-            name = provider, OTHER, OTHER, reason, template
-            rows[name] = _sum(rows.get(name), row)
+        """The evidence so far."""
         return tuple(
             ReasonCount(
                 provider=provider,
@@ -258,15 +251,9 @@ class OpenSlot:
                 sample=row.sample,
                 template=template,
             )
-            for (provider, source_ip, campaign, reason, template), row in rows.items()
+            for (names, reason, template), row in self._reasons.items()
+            for provider, source_ip, campaign in (names.split(SEPARATOR),)
         )
-
-
-def _sum(first: _Row | None, more: _Row) -> _Row:
-    """Both rows as one, with the sample of the first; they stay as they are."""
-    if first is None:
-        return more
-    return _Row(first.sample, first.count + more.count)
 
 
 def _provider(cell: str) -> str:

@@ -50,7 +50,7 @@ LONGEST_REST = 1.0
 #: With so many records waiting, what is counted now happened long ago: nobody waits for
 #: it, and each tally is written less often while it grows.
 BACKLOG_RECORDS = 50_000
-BACKLOG_REST = 2.0
+BACKLOG_REST = 4.0
 
 #: Objects made, net, before Python looks for cycles.
 COLLECT_EVERY = 500_000
@@ -215,20 +215,19 @@ class Worker:
 
     async def _flush_until_stopped(self) -> None:
         wanted = self.settings.counting.flush_milliseconds / 1000
-        pause, hurried = min(wanted, FIRST_FLUSH_SECONDS), False
+        pause = min(wanted, FIRST_FLUSH_SECONDS)
         while not self.health.stopping:
             await asyncio.sleep(pause)
             started = clock.monotonic()
             try:
-                written = await self.ingest.flush(hurried)
+                written = await self.ingest.flush()
             except KafkaError as error:
                 raise BrokerError(f"tallies were not acknowledged: {error}") from error
             if not written and pause < wanted:
                 continue
             # While a backlog is read a flush is long: leave the loop to the counting.
             rest = min(LONGEST_REST, REST_A_FLUSH * (clock.monotonic() - started))
-            hurried = sum(self.health.lags.values()) > BACKLOG_RECORDS
-            if hurried:
+            if sum(self.health.lags.values()) > BACKLOG_RECORDS:
                 rest = BACKLOG_REST
             pause = max(wanted, rest)
 

@@ -213,11 +213,8 @@ class IngestService:
         if self._producer is not None:
             await self.flush()
 
-    async def flush(self, hurried: bool = False) -> int:
+    async def flush(self) -> int:
         """Write every slot that changed, and wait until all of it is acknowledged.
-
-        Args:
-            hurried: the newest slots may wait for the next flush; see the counter.
 
         Returns:
             How many tallies were written.
@@ -231,11 +228,11 @@ class IngestService:
             if self.cut_off:
                 raise BrokerError("a flush was cut off; only a restart can recount it")
             self.cut_off = True
-            written = await self._flush(hurried)
+            written = await self._flush()
             self.cut_off = False
             return written
 
-    async def _flush(self, hurried: bool) -> int:
+    async def _flush(self) -> int:
         assert self._producer is not None
         assert self._dead_letters is not None
         started = clock.monotonic()
@@ -244,7 +241,7 @@ class IngestService:
         flushes: dict[TP, Flush] = {}
         acks: list[asyncio.Future[object]] = []
         for tp, counter in list(self.counters.items()):
-            flushes[tp] = counter.flush(hurried)
+            flushes[tp] = counter.flush()
             acks += await self._send(flushes[tp])
             # Batches are counted between two partitions' flushes.
             await asyncio.sleep(0)

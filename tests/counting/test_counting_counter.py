@@ -123,22 +123,6 @@ def test_a_flush_holds_only_what_changed() -> None:
     assert counter.flush() == Flush((), (), 3, None)
 
 
-def test_in_a_hurry_the_newest_slot_waits_for_one_flush() -> None:
-    counter = make()
-    record(counter, 0, NOON, [event("a", 0)])
-    record(counter, 1, NOON + 10, [event("b", 9), event("c", 10)])
-    flush = counter.flush(hurried=True)
-    assert slots(flush) == [ledger.prefix.slot - SLOT for ledger in flush.ledgers]
-    assert slots(flush) == [0]
-    record(counter, 2, NOON + 12, [event("d", 12)])
-    flush = counter.flush(hurried=True)
-    assert slots(flush) == [1]
-    assert [ledger.ledger.counted for ledger in flush.ledgers] == [3]
-    record(counter, 3, NOON + 20, [event("e", 20)])
-    assert slots(counter.flush(hurried=True)) == []
-    assert slots(counter.flush()) == [2]
-
-
 def test_a_slot_is_closed_by_a_quiet_hour_and_its_last_tally_is_sent() -> None:
     counter = make()
     record(counter, 0, NOON, [event("a", 0)])

@@ -49,7 +49,7 @@ class Book(Protocol):
     def read(self, entry: Entry) -> None:
         """Count a record."""
 
-    def flush(self, hurried: bool, /) -> tuple[list[Message], int | None]:
+    def flush(self) -> tuple[list[Message], int | None]:
         """What to send, and what to commit when it is acknowledged."""
 
 
@@ -103,8 +103,8 @@ class TallyBook:
     def read(self, entry: Entry) -> None:
         feed(self._counter, [entry])
 
-    def flush(self, hurried: bool, /) -> tuple[list[Message], int | None]:
-        flush = self._counter.flush(hurried)
+    def flush(self) -> tuple[list[Message], int | None]:
+        flush = self._counter.flush()
         return [*written(flush)], flush.position if self._newest else flush.commit
 
 
@@ -125,7 +125,7 @@ class DeltaBook:
     def read(self, entry: Entry) -> None:
         feed(self._counter, [entry])
 
-    def flush(self, _: bool, /) -> tuple[list[Message], int | None]:
+    def flush(self) -> tuple[list[Message], int | None]:
         start, self._flushed_to = self._flushed_to, self._counter.position
         messages: list[Message] = []
         for tally in self._counter.flush().tallies:

@@ -24,7 +24,6 @@ PARTITIONS = 3
 KILL_WORKER = 0.004
 KILL_READER = 0.02
 FAIL_SEND = 0.03
-HURRY = 0.1
 LOSE_ACK = 0.05
 REBALANCE = 0.1
 ZOMBIE = 0.7
@@ -169,7 +168,7 @@ class FaultWorld:
                 case 0 | 1:
                     self._read(worker, self.rng.randint(1, 6))
                 case 2:
-                    self._flush(worker, hurried=self._chance(HURRY))
+                    self._flush(worker)
                 case _:
                     self._deliver(worker, self.rng.randint(1, 6))
             if self._chance(LEARN):
@@ -184,13 +183,11 @@ class FaultWorld:
                 self._maybe_kill()
                 book.read(entry)
 
-    def _flush(self, worker: Worker, hurried: bool = False) -> None:
+    def _flush(self, worker: Worker) -> None:
         """Begin a flush of all books, if the last one is acknowledged."""
         if worker.wire or worker.pending:
             return
-        flushes = {
-            partition: book.flush(hurried) for partition, book in worker.books.items()
-        }
+        flushes = {partition: book.flush() for partition, book in worker.books.items()}
         for partition, (messages, commit) in flushes.items():
             for message in messages:
                 self._maybe_kill()
