@@ -177,6 +177,27 @@ def test_evidence_of_two_texts_grows_apart() -> None:
     ]
 
 
+def test_a_flush_is_one_cut_of_the_log() -> None:
+    """Cells go by event time and ledgers by log time: they must not be cut apart."""
+    source = InputPartition("default", "delivery.events", 0)
+    counter = PartitionCounter(
+        POLICY, source, position=0, from_log_start=True, slots=SlotMaker(str)
+    )
+    merger = TallyMerger(POLICY)
+    for offset in range(60):
+        one = Countable(f"e{offset}", NOON + offset - 3, A, (0, 1))
+        record(counter, offset, NOON + offset, [one])
+        if offset % 7:
+            continue
+        done = counter.flush()
+        for written in done.tallies:
+            merger.merge(written)
+        for booked in done.ledgers:
+            merger.merge_ledger(booked)
+        assert not any(merger.imbalance().values())
+        assert sum(one.ledger.counted for one in done.ledgers)
+
+
 def test_a_slot_keeps_its_details_until_a_ledger_shows_it_settled() -> None:
     """A flush of a quiet partition spans hours; it is merged one tally at a time."""
     source = InputPartition("default", "delivery.events", 0)
