@@ -35,9 +35,6 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
 #: Takes everything personal out of a reply.
 Scrubber = Callable[[str], str]
 
-#: What stands for the IP and the campaign in rows of several.
-_OTHERS = f"{SEPARATOR}{OTHER}" * 2
-
 #: Provider, IP and campaign as one text, reason, template.
 _Place: TypeAlias = tuple[str, Reason, str]
 
@@ -211,7 +208,8 @@ class OpenSlot:
             elif len(rows) < MAX_DETAILED_REASONS:
                 rows[names, reason, template] = _Row(self._sample(template, why.reply))
             else:
-                self._fold((_provider(names) + _OTHERS, reason, template), why.reply)
+                folded = cell_text((_provider(names), OTHER, OTHER))
+                self._fold((folded, reason, template), why.reply)
 
     def _fold(self, place: _Place, reply: str) -> None:
         """The same for a provider's ``other``, and left out if that is full."""

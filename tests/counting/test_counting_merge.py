@@ -33,6 +33,13 @@ A = Cell("yahoo", "192.0.2.1", "spring", "acme", "")
 B = Cell("gmx", "192.0.2.1", "spring", "acme", "")
 
 
+def new_counter() -> PartitionCounter:
+    source = InputPartition("default", "delivery.events", 0)
+    return PartitionCounter(
+        POLICY, source, position=0, from_log_start=True, slots=SlotMaker(str)
+    )
+
+
 def prefix(first: int, to: int, slot: int = SLOT, partition: int = 0) -> Prefix:
     return Prefix(
         fleet="default",
@@ -179,10 +186,7 @@ def test_evidence_of_two_texts_grows_apart() -> None:
 
 def test_a_flush_is_one_cut_of_the_log() -> None:
     """Cells go by event time and ledgers by log time: they must not be cut apart."""
-    source = InputPartition("default", "delivery.events", 0)
-    counter = PartitionCounter(
-        POLICY, source, position=0, from_log_start=True, slots=SlotMaker(str)
-    )
+    counter = new_counter()
     merger = TallyMerger(POLICY)
     for offset in range(60):
         one = Countable(f"e{offset}", NOON + offset - 3, A, (0, 1))
@@ -200,10 +204,7 @@ def test_a_flush_is_one_cut_of_the_log() -> None:
 
 def test_a_slot_keeps_its_details_until_a_ledger_shows_it_settled() -> None:
     """A flush of a quiet partition spans hours; it is merged one tally at a time."""
-    source = InputPartition("default", "delivery.events", 0)
-    counter = PartitionCounter(
-        POLICY, source, position=0, from_log_start=True, slots=SlotMaker(str)
-    )
+    counter = new_counter()
     merger = TallyMerger(POLICY)
 
     def flush() -> list[Tally]:
