@@ -182,7 +182,7 @@ class Drift:
     def _found(self, keys: Ints) -> Floats:
         rate, info = self._reference(keys)
         tried, failed = self._counts(_RECENT, keys)
-        past, _ = self._counts(_REFERENCE, keys)
+        past = self._tried[_REFERENCE].take(keys, axis=1).T
         expected = tried * rate * (1.0 + MARGIN) + SLACK
         found = deviance(failed, expected, 1.0 / (CV**2 + 1.0 / info))
         ripe = (past >= LEAST_PAST * tried) & (tried >= LEAST_RECENT * past)
@@ -192,7 +192,7 @@ class Drift:
     def reset(self, keys: Ints, channels: Bools) -> None:
         """Take the rate of the day for the reference's."""
         tried, failed = self._counts(_RECENT, keys)
-        past, _ = self._counts(_REFERENCE, keys)
+        past = self._tried[_REFERENCE].take(keys, axis=1).T
         moved = past * failed / np.maximum(tried, 1.0)
         for channel, sums in self._failed.items():
             if channels[channel]:
