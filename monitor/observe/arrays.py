@@ -21,14 +21,14 @@ State = dict[str, Array]
 
 #: Arrays that are full grow by this part, and to a multiple of so many places: what is
 #: not used yet costs memory, but each growth costs a copy.
-GROWTH, GRAIN = 0.0625, 256
+GROWTH, GRAIN = 0.03, 256
 
 
 def roomy(places: int) -> int:
     """The capacity to grow to when there must be so many places.
 
     >>> roomy(257), roomy(100_000)
-    (512, 106496)
+    (512, 103168)
     """
     return -(-int(places * (1.0 + GROWTH)) // GRAIN) * GRAIN
 
@@ -38,10 +38,10 @@ def roomy(places: int) -> int:
 PART = 4_096
 
 
-def parts_of(rows: int) -> Iterator[slice]:
+def slices_of(rows: int) -> Iterator[slice]:
     """Some thousand rows at a time.
 
-    >>> list(parts_of(5000))
+    >>> list(slices_of(5000))
     [slice(0, 4096, None), slice(4096, 8192, None)]
     """
     return (slice(first, first + PART) for first in range(0, rows, PART))
@@ -59,7 +59,7 @@ def widened(array: Array, capacity: int, axis: int = 0) -> Array:
 
 
 def side_by_side(places: Ints) -> Ints | slice:
-    """A slice, if ascending places have no gaps: cheaper to use, and not a copy.
+    """A slice, if places, which ascend, have no gaps: cheaper to use, and not a copy.
 
     >>> side_by_side(np.array([4, 5, 6])), side_by_side(np.array([4, 6]))
     (slice(4, 7, None), array([4, 6]))
@@ -67,9 +67,7 @@ def side_by_side(places: Ints) -> Ints | slice:
     if not len(places):
         return places
     first, end = int(places[0]), int(places[-1]) + 1
-    if len(places) == end - first and (places[1:] > places[:-1]).all():
-        return slice(first, end)
-    return places
+    return slice(first, end) if len(places) == end - first else places
 
 
 def used(counts: Array) -> list[int]:
@@ -86,7 +84,8 @@ def rows_of(values: Array, places: Ints) -> Array:
     """Some rows of what is kept column by column, as it is kept; to be read at once,
     since it may not be a copy.
     """
-    mine = side_by_side(places)
+    ascend = bool((places[1:] > places[:-1]).all())
+    mine = side_by_side(places) if ascend else places
     rows: Array = values.T.take(places, axis=1).T if mine is places else values[mine]
     return rows
 

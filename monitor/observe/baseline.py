@@ -21,11 +21,12 @@ from monitor.observe.arrays import (
     Floats,
     Ints,
     State,
-    parts_of,
     side_by_side,
+    slices_of,
     used,
     widened,
 )
+from monitor.observe.by_channel import ByChannel
 from monitor.observe.channels import PRIOR, WIDTH
 from monitor.observe.keys import (
     FLEET,
@@ -84,7 +85,7 @@ class Baseline:
         # ten-thousandth of a sum, not a ten-millionth. Denominators of all channels,
         # numerators of those that ever had any.
         self._tried: Array = np.zeros((3, WIDTH, capacity), np.float32)
-        self._failed: dict[int, Array] = {}
+        self._failed = ByChannel(capacity, (0.0, 0.0, 0.0))
         prior = np.repeat(PRIOR.astype(np.float32)[:, None], capacity, axis=1)
         self._rate: Array = prior
         self._info: Array = np.full((WIDTH, capacity), K_POP, np.float32)
@@ -107,12 +108,9 @@ class Baseline:
         return learned
 
     @property
-    def failures(self) -> Array:
-        """Failures in the long memory: those of a day."""
-        failures = np.zeros_like(self._rate)
-        for channel, (*_, long) in self._failed.items():
-            failures[channel] = long
-        return failures.T
+    def failures(self) -> dict[int, Array]:
+        """Failures in the long memory, those of a day, by channel that has any."""
+        return {channel: long for channel, (*_, long) in self._failed.items()}
 
     @property
     def age_seconds(self) -> float:
@@ -140,7 +138,7 @@ class Baseline:
         self.head = slot
 
     def add(self, slot: int, keys: Ints, tried: Floats, failed: Floats) -> None:
-        """Add counts of one slot, each key at most once; any slot up to the newest."""
+        """Add counts of one slot, whose keys ascend; any slot up to the newest."""
         assert self.head is not None
         assert self.first is not None
         assert slot <= self.head
@@ -148,10 +146,10 @@ class Baseline:
         self._end = max(self._end, int(keys.max(initial=NOWHERE)) + 1)
         stay, (to_short, _), (to_long, _) = self._response(self.head - slot)
         places = side_by_side(keys)
-        mine = [(self._tried[:, channel], tried, channel) for channel in used(tried)]
-        mine += [(self._of(channel), failed, channel) for channel in used(failed)]
-        for stages, counts, channel in mine:
-            added = counts[:, channel].astype(np.float32)
+        columns = [(self._tried[:, one], tried[:, one]) for one in used(tried)]
+        columns += [(self._failed.of(one), failed[:, one]) for one in used(failed)]
+        for stages, counts in columns:
+            added = counts.astype(np.float32)
             for sums, part in zip(stages, (stay, to_short, to_long), strict=True):
                 if part:  # of the newest slot nothing has arrived yet
                     sums[places] += added * np.float32(part)
@@ -159,19 +157,6 @@ class Baseline:
     def _every(self) -> list[Array]:
         """All sums, each ``[stages, keys]``."""
         return [*self._tried.swapaxes(0, 1), *self._failed.values()]
-
-    def _of(self, channel: int) -> Array:
-        """Numerators of one channel, ``[stages, keys]``."""
-        if channel not in self._failed:
-            self._failed[channel] = np.zeros_like(self._tried[:, channel])
-        return self._failed[channel]
-
-    def _numerators(self, keys: Ints) -> Array:
-        """Numerators of some keys, ``[stages, channels, keys]``."""
-        failed = np.zeros((3, WIDTH, len(keys)), np.float32)
-        for channel, sums in self._failed.items():
-            failed[:, channel] = sums.take(keys, axis=1)
-        return failed
 
     def _response(
         self, steps: int
@@ -191,7 +176,7 @@ class Baseline:
         """Forget what waits: it was part of an incident, not of what is normal."""
         for channel in np.flatnonzero(channels).tolist():
             self._tried[0, channel, keys] = 0.0
-            self._of(channel)[0, keys] = 0.0
+            self._failed.of(channel)[0, keys] = 0.0
 
     def relearn(
         self, keys: Ints, channels: Bools, tried: Floats, failed: Floats
@@ -200,7 +185,7 @@ class Baseline:
         rate = (failed + K_POP) / (tried + K_POP / self.rate[keys])
         for channel in np.flatnonzero(channels).tolist():
             known = self._tried[:, channel, keys] * rate[:, channel]
-            self._of(channel)[:, keys] = known
+            self._failed.of(channel)[:, keys] = known
 
     def refresh(self, catalog: Catalog, only: Ints | None = None) -> None:
         """Compute ``rate`` and ``info`` anew, parents before children.
@@ -214,13 +199,13 @@ class Baseline:
             if only is not None:
                 keys = only[catalog.key_kind[only] == kind]
             if kind in PAIRS:
-                for part in parts_of(len(keys)):
+                for part in slices_of(len(keys)):
                     mine = keys[part]
                     self._shrink(mine, self._products(mine, catalog))
             elif len(keys):
                 parents = self._parents(kind, keys, catalog)
                 wide = np.broadcast_to(parents, (WIDTH, len(keys)))
-                for part in parts_of(len(keys)):
+                for part in slices_of(len(keys)):
                     self._shrink(keys[part], wide[:, part])
 
     def _parents(self, kind: int, keys: Ints, catalog: Catalog) -> Array:
@@ -271,7 +256,7 @@ class Baseline:
 
     def _shrink(self, keys: Ints, parents: Array) -> None:
         tried_short, tried_long = self._tried[1:].take(keys, axis=2)
-        _, failed_short, failed_long = self._numerators(keys)
+        _, failed_short, failed_long = self._failed.all_of(keys)
         own = failed_long + K_POP
         long = own / (tried_long + K_POP / parents)
         weight = np.minimum(MOST_LONG, own)
@@ -284,8 +269,7 @@ class Baseline:
         """Make place for more keys."""
         have = self._rate.shape[1]
         self._tried = widened(self._tried, capacity, axis=2)
-        for channel, sums in self._failed.items():
-            self._failed[channel] = widened(sums, capacity, axis=1)
+        self._failed.resize(capacity)
         self._rate = widened(self._rate, capacity, axis=1)
         self._info = widened(self._info, capacity, axis=1)
         self._mix = widened(self._mix, capacity, axis=1)
@@ -294,15 +278,15 @@ class Baseline:
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        for stages in self._every():
-            stages[:, keys] = 0.0
+        self._tried[..., keys] = 0.0
+        self._failed.forget(keys)
         self._rate[:, keys] = self._mix[:, keys] = self._fleet
         self._info[:, keys] = K_POP
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         slots = (self.first, self.head)
-        sums = self._tried[..., :size], self._numerators(np.arange(size))
+        sums = self._tried[..., :size], self._failed.all_of(np.arange(size))
         return {
             "slots": np.array([NOWHERE if slot is None else slot for slot in slots]),
             "sums": np.array(sums).transpose(1, 0, 3, 2),
@@ -318,8 +302,7 @@ class Baseline:
         tried, failed = state["sums"].transpose(1, 0, 3, 2)
         self._end = size = tried.shape[2]
         self._tried[..., :size] = tried
-        for channel in np.flatnonzero(failed.any(axis=(0, 2))).tolist():
-            self._of(channel)[:, :size] = failed[:, channel]
+        self._failed.load(failed)
         for every, saved in zip(
             (self._rate, self._info, self._mix), state["rates"], strict=True
         ):

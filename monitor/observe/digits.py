@@ -70,3 +70,12 @@ class Digits:
         """Set the counts of some places to 0."""
         for low in self._digits:
             low[places[places < len(low)]] = 0
+
+    def state(self) -> list[Array]:
+        """What a snapshot needs: for each digit, lowest first, an array; none if 0."""
+        missing = MOST_DIGITS - len(self._digits)
+        return self._digits + [np.zeros(0, np.uint8)] * missing
+
+    def load(self, state: list[Array]) -> None:
+        """Take back what ``state`` gave."""
+        self._digits = [low.copy() for low in state if len(low)]

@@ -15,6 +15,7 @@ the median: see ``WILDEST``.
 import numpy as np
 
 from monitor.observe.arrays import Array, Bools, Ints, State, widened
+from monitor.observe.by_channel import ByChannel
 from monitor.observe.channels import WIDTH
 
 #: Coefficient of variation of a rate before anything is known of it, and its range.
@@ -81,7 +82,7 @@ class Dispersion:
     def __init__(self, capacity: int) -> None:
         self._cv2: Array = np.zeros((WIDTH, capacity), np.float32)
         self._phi: Array = np.zeros((WIDTH, capacity), np.float32)
-        self._sums: dict[int, Array] = {}
+        self._sums = ByChannel(capacity, (0.0,) * _PLANES)
         self._block_ends: float | None = None
         self._begin(slice(None))
 
@@ -117,10 +118,7 @@ class Dispersion:
     def _add(
         self, channel: int, keys: Ints, failed: Array, expected: Array, info: Array
     ) -> None:
-        if channel not in self._sums:
-            capacity = self._cv2.shape[1]
-            self._sums[channel] = np.zeros((_PLANES, capacity), np.float32)
-        sums = self._sums[channel]
+        sums = self._sums.of(channel)
         sums[_FAILED, keys] += failed
         sums[_EXPECTED, keys] += expected
         phi = self._phi[channel, keys]
@@ -184,14 +182,12 @@ class Dispersion:
         have = self._cv2.shape[1]
         self._cv2 = widened(self._cv2, capacity, axis=1)
         self._phi = widened(self._phi, capacity, axis=1)
-        for channel, sums in self._sums.items():
-            self._sums[channel] = widened(sums, capacity, axis=1)
+        self._sums.resize(capacity)
         self._begin(slice(have, None))
 
     def forget(self, keys: Ints) -> None:
         """Set evicted keys back to the prior."""
-        for sums in self._sums.values():
-            sums[:, keys] = 0.0
+        self._sums.forget(keys)
         self._begin(keys)
 
     def _begin(self, keys: Ints | slice) -> None:
@@ -203,19 +199,16 @@ class Dispersion:
         ends = np.nan if self._block_ends is None else self._block_ends
         every = np.zeros((2 + _PLANES, size, WIDTH), np.float32)
         every[0], every[1] = self.cv2[:size], self.phi[:size]
-        for channel, sums in self._sums.items():
-            every[2:, :, channel] = sums[:, :size]
+        every[2:] = self._sums.all_of(np.arange(size)).swapaxes(1, 2)
         return {"ends": np.array([ends]), "all": every}
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
         ends = float(state["ends"][0])
         self._block_ends = None if np.isnan(ends) else ends
-        cv2, phi, *sums = state["all"]
+        cv2, phi = state["all"][:2]
         self._cv2[:, : len(cv2)], self._phi[:, : len(phi)] = cv2.T, phi.T
-        saved, capacity = np.array(sums), self._cv2.shape[1]
-        for channel in np.flatnonzero(saved.any(axis=(0, 1))).tolist():
-            self._sums[channel] = widened(saved[..., channel], capacity, axis=1)
+        self._sums.load(state["all"][2:].swapaxes(1, 2))
 
 
 def _of_block(

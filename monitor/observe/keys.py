@@ -19,7 +19,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.events import Cell, CellRows, Cells, Scope
-from monitor.observe.arrays import NOWHERE, Array, Ints, State, idlest, roomy, widened
+from monitor.observe.arrays import (
+    NOWHERE,
+    Array,
+    Ints,
+    State,
+    idlest,
+    roomy,
+    slices_of,
+    widened,
+)
 from monitor.observe.kinds import (
     CAMPAIGN,
     CAMPAIGN_PROVIDER,
@@ -316,9 +325,11 @@ class Catalog:
 
     def _note(self, leaves: Ints, slot: int) -> None:
         """Note that leaves and their keys live."""
-        self.leaf_seen[leaves] = np.maximum(self.leaf_seen[leaves], slot)
-        keys = self.leaf_keys[leaves]
-        self._note_keys(keys[keys >= 0], slot)
+        for part in slices_of(len(leaves)):
+            mine = leaves[part]
+            self.leaf_seen[mine] = np.maximum(self.leaf_seen[mine], slot)
+            keys = self.leaf_keys[mine]
+            self._note_keys(keys[keys >= 0], slot)
 
     def _note_keys(self, keys: Ints, slot: int) -> None:
         self.key_seen[keys] = np.maximum(self.key_seen[keys], slot)

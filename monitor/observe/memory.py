@@ -11,10 +11,10 @@ from monitor.observe.arrays import (
     Bools,
     Ints,
     State,
-    parts_of,
     roll_up,
     roomy,
     rows_of,
+    slices_of,
     widened,
 )
 from monitor.observe.baseline import HIGHEST_RATE, Baseline
@@ -157,7 +157,7 @@ class Memory:
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
         self.baseline.advance(sums.slot)
-        for part in parts_of(len(sums.keys)):
+        for part in slices_of(len(sums.keys)):
             self._learn(sums.part(part))
 
     def _learn(self, sums: Sums) -> None:
@@ -201,6 +201,7 @@ class Memory:
             self.baseline.advance(slot)
             self.baseline.refresh(self.catalog)
         self._refreshed = state
+        self.windows.let_go(slot * self._policy.slot_seconds)
         now = (slot + 1) * self._policy.slot_seconds
         self.dispersion.close_block(now, self.baseline.info[: len(self.catalog.scopes)])
 
@@ -235,7 +236,7 @@ class Memory:
         size = len(self.catalog.scopes)
         return {
             "catalog": self.catalog.state(),
-            "windows": self.windows.state(size),
+            "windows": self.windows.state(),
             "baseline": self.baseline.state(size),
             "season": self.season.state(),
             "dispersion": self.dispersion.state(size),
@@ -256,7 +257,7 @@ class Memory:
         self._settle()
         self.windows.load(parts["windows"])
         self.baseline.load(parts["baseline"])
-        self.season.load(parts.get("season", {}), self.catalog)
+        self.season.load(parts["season"], self.catalog)
         self.dispersion.load(parts["dispersion"])
         self.leaves.load(parts["leaves"])
         own = parts["memory"]

@@ -14,7 +14,15 @@ from typing import Generic, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from monitor.observe.arrays import NOWHERE, Array, Bools, Ints, roomy, widened
+from monitor.observe.arrays import (
+    NOWHERE,
+    Array,
+    Bools,
+    Ints,
+    roomy,
+    slices_of,
+    widened,
+)
 
 #: Places to start with.
 FIRST_PLACES = 256
@@ -64,8 +72,11 @@ class Places:
 
     def find(self, labels: Ints) -> Ints:
         """The places of labels ``[rows, words]``, ``NOWHERE`` for those without."""
-        found = self._probe(labels)
-        return np.where(found >= 0, self._table[found], NOWHERE).astype(np.int64)
+        places = np.empty(len(labels), np.int64)
+        for part in slices_of(len(labels)):
+            found = self._probe(labels[part])
+            places[part] = np.where(found >= 0, self._table[found], NOWHERE)
+        return places
 
     def take(self, labels: Ints) -> Ints:
         """Give places to labels that have none; each must be there once."""

@@ -323,10 +323,9 @@ class Rounds:
         return {"tickets": self.tickets.state(), "replies": self._replies.state()}
 
     def load(self, parts: Mapping[str, State]) -> None:
-        """Take back what ``state`` gave; of an older snapshot there may be nothing."""
-        if "tickets" in parts:
-            self.tickets.load(parts["tickets"])
-            self._replies.load(parts["replies"])
+        """Take back what ``state`` gave."""
+        self.tickets.load(parts["tickets"])
+        self._replies.load(parts["replies"])
 
 
 def _counted_twice(channel: Channel) -> tuple[Channel, ...]:

@@ -12,6 +12,8 @@ the baseline times the factor, so neither is taught what the other knows. What c
 within days is the baseline's matter: only changes from hour to hour need a rhythm.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from monitor.observe.arrays import (
@@ -166,39 +168,55 @@ class Season:
 
     # -- what comes of it -------------------------------------------------------
 
-    def turn(self, catalog: Catalog, failures: Floats) -> None:
+    def turn(self, catalog: Catalog, failures: Mapping[int, Array]) -> None:
         """Once an hour: give rows and take them, and plan the weeks that are due.
 
         Args:
             catalog: the keys.
-            failures: of the last day, ``[keys, channels]``.
+            failures: of the last day by channel, ``[keys]``, where there are any.
         """
         if self._turned == self._hour:
             return
         passed = min(self._hour - self._turned, DAY_HOURS)
         self._turned = self._hour
-        self._admit(failures[: len(catalog.scopes)])
+        self._admit(failures)
         self.link(catalog, np.arange(len(catalog.scopes)))
         self._plan(passed)
 
-    def _admit(self, failures: Floats) -> None:
+    def _admit(self, failures: Mapping[int, Array]) -> None:
         """Rows for those who fail most; parents, who fail more, come first."""
-        wanted = failures >= FEWEST_A_DAY
+        wanted, keys, channels = self._wanted(failures)
         taken = np.flatnonzero(self._key >= 0)
-        wanted[self._key[taken], self._channel[taken]] = False
-        keys, channels = np.nonzero(wanted)
-        order = np.argsort(-failures[keys, channels], kind="stable")
-        keys, channels = keys[order], channels[order]
-        if len(taken) + len(keys) >= MOST_ROWS:
-            few = failures[self._key[taken], self._channel[taken]] < TOO_FEW_A_DAY
-            self._free(taken[few])
-            taken = taken[~few]
-        self._widen(min(1 + len(taken) + len(keys), MOST_ROWS))
-        room = min(MOST_ROWS - 1 - len(taken), len(keys))
+        if len(taken) + wanted >= MOST_ROWS:
+            few = [row for row in taken.tolist() if self._fails_little(row, failures)]
+            self._free(np.array(few, int))
+            taken = np.setdiff1d(taken, few)
+        self._widen(min(1 + len(taken) + wanted, MOST_ROWS))
+        room = min(MOST_ROWS - 1 - len(taken), wanted)
         free = np.flatnonzero(self._key[1:] < 0)[:room] + 1
-        self.refused = len(keys) - len(free)
+        self.refused = wanted - len(free)
         self._key[free], self._channel[free] = keys[: len(free)], channels[: len(free)]
         self._first[free] = self._hour
+
+    def _wanted(self, failures: Mapping[int, Array]) -> tuple[int, Ints, Ints]:
+        """How many keys and channels without a row should have one, and those that fail
+        most, at least as many as there can be rows.
+        """
+        wanted, found = 0, [np.zeros((3, 0))]
+        for channel, of_day in failures.items():
+            fails = of_day >= FEWEST_A_DAY
+            fails[self._key[(self._key >= 0) & (self._channel == channel)]] = False
+            keys = np.flatnonzero(fails)
+            wanted += len(keys)
+            most = keys[np.argsort(-of_day[keys], kind="stable")[:MOST_ROWS]]
+            found.append(np.array([of_day[most], most, np.full(len(most), channel)]))
+        counts, keys, channels = np.concatenate(found, axis=1)
+        order = np.lexsort((channels, keys, -counts))
+        return wanted, keys[order].astype(int), channels[order].astype(int)
+
+    def _fails_little(self, row: int, failures: Mapping[int, Array]) -> bool:
+        of_day = failures.get(int(self._channel[row]))
+        return of_day is None or bool(of_day[self._key[row]] < TOO_FEW_A_DAY)
 
     def link(self, catalog: Catalog, keys: Ints) -> None:
         """Find the rows that keys read from; their parents have theirs already."""
@@ -288,9 +306,7 @@ class Season:
         }
 
     def load(self, state: State, catalog: Catalog) -> None:
-        """Take back what ``state`` gave; of an older snapshot there may be nothing."""
-        if not state:
-            return
+        """Take back what ``state`` gave."""
         self._key, self._channel, self._first = state["rows"]
         self._kept, self._factors = state["kept"], state["factors"]
         self._open = state["open"]

@@ -2,12 +2,18 @@
 
 A ring holds buckets, a bucket holds whole slots. A window is a number of buckets, the
 newest of which is the one that holds ``now``, so it is always a little shorter than
-its name: the newest bucket is still filling. Exactly, for a slot of ``s`` seconds that
-began at second ``t``:
+its name: the newest bucket is still filling. Exactly: where a slot has ``s`` seconds, a
+bucket has ``max(s, shortest)``. A slot is in the bucket in which it begins, and a
+window is as many of the newest buckets as fit into it, at least one.
 
-* ``1m`` and ``5m``: buckets of ``max(s, 10)`` s (``t`` divided by it, rounded down);
-  as many newest ones as fit into 60 and 300 s, at least one;
-* ``1h``: the 12 newest buckets of 300 s; ``24h``: the 24 newest buckets of 3,600 s.
+====== =============== ===================
+window seconds         shortest bucket, s
+====== =============== ===================
+1m     60              10
+5m     300             30
+1h     3,600           300
+24h    86,400          7,200
+====== =============== ===================
 
 Rows of a ring carry the number of the bucket they hold, so slots may come in any
 order, and one that is older than its ring reaches is simply no longer counted.
@@ -17,10 +23,11 @@ import numpy as np
 
 from monitor.events import COLUMNS
 from monitor.observe.arrays import Array, Floats, Ints, State
-from monitor.observe.digits import Digits
+from monitor.observe.digits import MOST_DIGITS, Digits
 
-#: Shortest bucket, seconds; slots below it share one, or a 5-minute ring would be long.
-FINE_SECONDS = 10
+#: Of each window its length and its shortest bucket, seconds: memory is by the bucket,
+#: so there are about a dozen each.
+SPANS = {"1m": (60, 10), "5m": (300, 30), "1h": (3_600, 300), "24h": (86_400, 7_200)}
 
 #: How far a slot may lie ahead of ``now``, seconds: clocks of hosts differ.
 FUTURE_SECONDS = 60
@@ -31,28 +38,41 @@ def _no_sums() -> list[Digits]:
 
 
 class _Ring:
-    """The newest buckets of one length. Sums are exact below 2**32 a bucket: an hour of
-    a fleet at a million events a second.
+    """The newest buckets of one length. Sums are exact below 2**32 a bucket: two hours
+    of a fleet at half a million events a second.
     """
 
     def __init__(self, seconds: int, buckets: int) -> None:
         self.seconds = seconds
+        self._buckets = buckets
         self.stamp: Ints = np.full(buckets + FUTURE_SECONDS // seconds + 1, -1)
         self.sums = [_no_sums() for _ in self.stamp]
 
-    def add(self, bucket: int, keys: Ints, counts: Array) -> None:
+    def bucket(self, seconds: int) -> list[Digits] | None:
+        """The sums of the bucket of a time, to add to; none if it is too old."""
+        bucket = seconds // self.seconds
         row = bucket % len(self.stamp)
         if self.stamp[row] > bucket:
-            return
+            return None
         if self.stamp[row] < bucket:
             self.stamp[row] = bucket
             self.sums[row] = _no_sums()
-        for sums, column in zip(self.sums[row], counts.T, strict=True):
-            sums.add(keys, column)
+        return self.sums[row]
 
-    def held(self, head: int, buckets: int) -> list[list[Digits]]:
-        rows = np.flatnonzero((self.stamp > head - buckets) & (self.stamp <= head))
-        return [self.sums[row] for row in rows]
+    def let_go(self, now: float) -> None:
+        """Free what is older than the window that ends with the bucket of ``now``, or
+        with the newest one if ``now`` is later: a clock that jumps does no harm.
+        """
+        head = min(int(now // self.seconds), int(self.stamp.max()))
+        old = (self.stamp >= 0) & (self.stamp <= head - self._buckets)
+        for row in np.flatnonzero(old):
+            self.stamp[row], self.sums[row] = -1, _no_sums()
+
+    def held(self, now: float) -> list[list[Digits]]:
+        """The buckets of the window that ends with the bucket of ``now``."""
+        head = int(now // self.seconds)
+        held = (self.stamp > head - self._buckets) & (self.stamp <= head)
+        return [self.sums[row] for row in np.flatnonzero(held)]
 
 
 class Windows:
@@ -63,31 +83,36 @@ class Windows:
         capacity: places for keys.
     """
 
-    names = ("1m", "5m", "1h", "24h")
+    names = tuple(SPANS)
 
     def __init__(self, slot_seconds: int, capacity: int) -> None:
         self._slot_seconds = slot_seconds
         self._capacity = capacity
-        fine = max(slot_seconds, FINE_SECONDS)
-        five = max(1, 300 // fine)
-        self._rings = (_Ring(fine, five), _Ring(300, 12), _Ring(3600, 24))
-        self._spans = {
-            "1m": (self._rings[0], max(1, 60 // fine)),
-            "5m": (self._rings[0], five),
-            "1h": (self._rings[1], 12),
-            "24h": (self._rings[2], 24),
-        }
+        self._rings: dict[str, _Ring] = {}
+        for name, (seconds, shortest) in SPANS.items():
+            bucket = max(slot_seconds, shortest)
+            self._rings[name] = _Ring(bucket, max(1, seconds // bucket))
 
     def add(self, slot: int, keys: Ints, counts: Array) -> None:
         """Add rows ``[keys, COLUMNS]`` of one slot; each key at most once."""
-        for ring in self._rings:
-            bucket = slot * self._slot_seconds // ring.seconds
-            ring.add(bucket, keys, counts)
+        begin = slot * self._slot_seconds
+        buckets = [ring.bucket(begin) for ring in self._rings.values()]
+        held = [sums for sums in buckets if sums is not None]
+        for column, *sums in zip(counts.T, *held, strict=True):
+            mine = np.flatnonzero(column)
+            places, more = keys[mine], column[mine]
+            for digits in sums if len(mine) else ():
+                digits.add(places, more)
+
+    def let_go(self, now: float) -> None:
+        """Free what no window that ends at ``now`` or later holds."""
+        for ring in self._rings.values():
+            ring.let_go(now)
 
     def total(self, window: str, now: float, keys: Ints) -> Floats:
         """Sums ``[keys, COLUMNS]`` of a window that ends with the bucket of ``now``."""
         total = np.zeros((len(keys), len(COLUMNS)))
-        for sums in self._held(window, now):
+        for sums in self._rings[window].held(now):
             for counts, column in zip(sums, total.T, strict=True):
                 column += counts.of(keys)
         return total
@@ -95,13 +120,9 @@ class Windows:
     def column(self, window: str, now: float, column: int) -> Floats:
         """One column of a window's sums, of all places."""
         total = np.zeros(self._capacity)
-        for sums in self._held(window, now):
+        for sums in self._rings[window].held(now):
             total += sums[column].first(self._capacity)
         return total
-
-    def _held(self, window: str, now: float) -> list[list[Digits]]:
-        ring, buckets = self._spans[window]
-        return ring.held(int(now // ring.seconds), buckets)
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
@@ -109,31 +130,28 @@ class Windows:
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        for ring in self._rings:
+        for ring in self._rings.values():
             for sums in ring.sums:
                 for counts in sums:
                     counts.clear(keys)
 
-    def state(self, size: int) -> State:
-        """What a snapshot needs of the first ``size`` places."""
+    def state(self) -> State:
+        """What a snapshot needs: digits as they are, end to end, and their numbers."""
         state: State = {}
-        for number, ring in enumerate(self._rings):
-            state[f"stamp{number}"] = ring.stamp
-            used = np.flatnonzero(ring.stamp >= 0)
-            held = np.zeros((len(used), size, len(COLUMNS)), np.uint32)
-            state[f"sums{number}"] = held
-            for row, at in zip(held, used, strict=True):
-                for column, counts in zip(row.T, ring.sums[at], strict=True):
-                    column[:] = counts.first(size)
+        for name, ring in self._rings.items():
+            held = [counts.state() for sums in ring.sums for counts in sums]
+            digits = [low for counts in held for low in counts]
+            state[f"stamp_{name}"] = ring.stamp
+            state[f"places_{name}"] = np.array([len(low) for low in digits])
+            state[f"digits_{name}"] = np.concatenate(digits)
         return state
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
-        for number, ring in enumerate(self._rings):
-            ring.stamp[:] = state[f"stamp{number}"]
-            held = np.flatnonzero(ring.stamp >= 0)
-            for row, saved in zip(held, state[f"sums{number}"], strict=True):
-                ring.sums[row] = _no_sums()
-                keys = np.arange(len(saved))
-                for counts, column in zip(ring.sums[row], saved.T, strict=True):
-                    counts.add(keys, column)
+        for name, ring in self._rings.items():
+            ring.stamp[:] = state[f"stamp_{name}"]
+            ends = np.cumsum(state[f"places_{name}"])
+            digits = iter(np.split(state[f"digits_{name}"], ends[:-1]))
+            for sums in ring.sums:
+                for counts in sums:
+                    counts.load([next(digits) for _ in range(MOST_DIGITS)])

@@ -1,12 +1,12 @@
 """What it costs to watch 100,000 keys.
 
-usage: python -m tests.bench.observe [memory [SLOTS]]
+usage: python -m tests.bench.observe [memory]
 
 A *key-update* is one look of the learned rule at one key and channel. What a rule holds
 is given for each of the three channels that fail. The memory of a key is all that a
-fresh process has grown by after ``MEMORY_SLOTS`` slots: windows, names, what ticks need
-for a moment and what the allocator keeps. A tick takes in one slot in which every key
-has counts.
+fresh process has grown by after a day in which every key had counts all the time,
+without freed memory that the C library keeps for the next tick; that is told beside it.
+A tick takes in one slot in which every key has counts.
 
 A busy machine is slower than itself, so each time is also given as a multiple of a
 yardstick that was measured beside it: numpy's own time for one multiplication and
@@ -14,6 +14,7 @@ addition of 32-bit floats in cache. The bounds are stated for a yardstick of
 ``QUIET_NS``; on a slower or busier machine they grow with it.
 """
 
+import ctypes
 import json
 import os
 import statistics
@@ -41,8 +42,9 @@ ROUNDS = 7
 #: A rule's memory is measured with fewer keys, when as many windows as ever are open.
 RULE_KEYS, RULE_LOOKS = 10_000, 30
 
-#: A key's memory is measured when so many slots have been fed: its windows fill.
-MEMORY_SLOTS = 20
+#: The day after which a key's memory is measured: how often counts of so many slots are
+#: fed at once. That fills the windows of a day, of an hour, and of five minutes.
+DAY = ((24, 360), (12, 30), (40, 1))
 
 #: Failures of these only, as in a fleet that is well.
 FAILING = (Channel.HARD, Channel.BLOCK, Channel.DEFERRAL)
@@ -59,9 +61,9 @@ QUIET_NS = 0.42
 
 def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
     """Measure all of it; ``met`` says which bounds hold."""
-    observer, tick = _ticks()
-    ticks, yard_ticks = _timed(tick, rounds)
-    size = _in_a_fresh_process()
+    observer, feed = _fleet()
+    ticks, yard_ticks = _timed(feed, rounds)
+    size, kept = _in_a_fresh_process()
     learned = NbGlr(ObservePolicy(), KEYS)
     updates, yard_updates = _timed(_looks(learned, KEYS), rounds)
     rules = {name: _rule_bytes(name) for name in DETECTORS}
@@ -73,6 +75,7 @@ def observe_bench(rounds: int = ROUNDS) -> dict[str, Any]:
         "tick_seconds": ticks,
         "rule_bytes_a_key_and_channel": rules,
         "bytes_a_key": round(size),
+        "bytes_a_key_and_kept": round(kept),
         "yardstick_ns": [yard_updates, yard_ticks],
         "met": {
             "key_update": min(a_key_update) <= MOST_NS_A_KEY_UPDATE * slow[0],
@@ -92,7 +95,10 @@ def print_observe(report: dict[str, Any]) -> bool:
     rules = report["rule_bytes_a_key_and_channel"].items()
     words = ", ".join(f"{name} {size:.0f}" for name, size in rules)
     print(f"bytes a key and channel: {words}")
-    print(f"bytes a key in all, after {MEMORY_SLOTS} slots: {report['bytes_a_key']}")
+    kept = report["bytes_a_key_and_kept"]
+    print(
+        f"bytes a key in all, after a day: {report['bytes_a_key']} (resident: {kept})"
+    )
     for name, met in report["met"].items():
         print(f"{name}: {'within' if met else 'OVER'} its bound")
     return all(report["met"].values())
@@ -160,8 +166,10 @@ def _failures(random: np.random.Generator, tried: Any) -> Any:
     return failed
 
 
-def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
-    """An observer, and what makes its next slot ready."""
+def _fleet() -> tuple[FleetObserver, Callable[..., Callable[[], object]]]:
+    """An observer, and what makes the tick ready that takes in the next slot, or the
+    counts of so many slots at once.
+    """
     random = np.random.default_rng(SEED)
     leaves = KEYS // 2
     # One by one: a list of them would count as the observer's memory.
@@ -171,12 +179,13 @@ def _ticks() -> tuple[FleetObserver, Callable[[], Callable[[], object]]]:
     )
     policy = ObservePolicy(max_keys=2 * KEYS, max_leaves=KEYS)
     observer = FleetObserver("default", policy)
-    turn = iter(range(1_000_000))
+    slot = int(EPOCH) // 10
 
-    def prepared() -> Callable[[], object]:
-        slot = int(EPOCH) // 10 + next(turn)
+    def prepared(slots: int = 1) -> Callable[[], object]:
+        nonlocal slot
+        slot += slots
         counts = np.zeros((leaves, len(COLUMNS)), "<i4")
-        counts[:, 0] = random.poisson(20.0, leaves)
+        counts[:, 0] = random.poisson(20.0 * slots, leaves)
         for channel in FAILING:
             rate = PRIOR[CHANNELS.index(channel)]
             failed = random.binomial(counts[:, 0], rate)
@@ -203,28 +212,34 @@ def _array_bytes(held: object) -> int:
     """Bytes of all arrays in an object, however deep."""
     if isinstance(held, np.ndarray):
         return held.nbytes
-    parts = held if isinstance(held, list) else vars(held).values()
-    return sum(
-        _array_bytes(part)
-        for part in parts
-        if hasattr(part, "__dict__") or isinstance(part, (np.ndarray, list))
-    )
+    if hasattr(held, "__dict__"):
+        held = vars(held)
+    if isinstance(held, dict):
+        held = list(held.values())
+    parts = held if isinstance(held, (list, tuple)) else ()
+    return sum(map(_array_bytes, parts))
 
 
-def _in_a_fresh_process() -> float:
+def _in_a_fresh_process() -> list[float]:
     """``_key_bytes`` where no memory is left that others gave back."""
     command = [sys.executable, "-m", "tests.bench.observe", "memory"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+    return [float(size) for size in done.stdout.split()]
 
 
-def _key_bytes(slots: int) -> float:
-    """What this process grows by with an observer, bytes a key."""
+def _key_bytes() -> tuple[float, float]:
+    """What this process grows by with an observer, bytes a key: what is in use, and
+    with what the C library keeps of freed memory.
+    """
     before = _resident_bytes()
-    observer, tick = _ticks()
-    for _ in range(slots):
-        tick()()
-    return (_resident_bytes() - before) / observer.stats.keys
+    observer, feed = _fleet()
+    for times, slots in DAY:
+        for _ in range(times):
+            feed(slots)()
+    kept = _resident_bytes() - before
+    ctypes.CDLL(None).malloc_trim(0)
+    keys = observer.stats.keys
+    return (_resident_bytes() - before) / keys, kept / keys
 
 
 def _resident_bytes() -> int:
@@ -234,6 +249,6 @@ def _resident_bytes() -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["memory"]:
-        print(_key_bytes(int(sys.argv[2]) if sys.argv[2:] else MEMORY_SLOTS))
+        print(*_key_bytes())
     else:
         print(json.dumps(observe_bench(), indent=2))

@@ -29,8 +29,8 @@ def recount(
     adds: list[tuple[int, int, int]], window: str, slot_seconds: int, now: float
 ) -> dict[int, int]:
     """The definition, in words of ``windows``: the newest whole buckets."""
-    fine = max(slot_seconds, 10)
-    length = {"1m": fine, "5m": fine, "1h": 300, "24h": 3600}[window]
+    shortest = {"1m": 10, "5m": 30, "1h": 300, "24h": 7200}[window]
+    length = max(slot_seconds, shortest)
     buckets = max(1, SPANS[window] // length)
     newest = int(now // length)
     counts: Counter[int] = Counter()
@@ -53,11 +53,25 @@ def test_windows_equal_a_recount(
     for key, slot, count in adds:
         row = np.full((1, len(COLUMNS)), count, np.int32)
         windows.add(slot, np.array([key]), row)
+        windows.let_go(order.uniform(0.0, end))
     for window in windows.names:
         total = windows.total(window, float(end), np.arange(4))
         assert (total == total[:, :1]).all()
         want = recount(adds, window, slot_seconds, end)
         assert {k: n for k, n in enumerate(total[:, 0].tolist()) if n} == want
+
+
+def test_what_no_window_holds_is_let_go() -> None:
+    windows = Windows(10, capacity=1)
+    for slot in range(100):
+        windows.add(slot, np.zeros(1, int), np.ones((1, len(COLUMNS)), np.int32))
+    places = [windows.state()["digits_1m"].size]
+    for now in (100_000.0, 1_000.0, 0.0):  # ahead, right, and behind
+        windows.let_go(now)
+        places.append(windows.state()["digits_1m"].size)
+    buckets = [size / places[-1] for size in places]
+    assert buckets == [13 / 6, 1.0, 1.0, 1.0]
+    assert (windows.total("1m", 999.0, np.zeros(1, int)) == 6.0).all()
 
 
 CELLS = [

@@ -107,7 +107,8 @@ def check_fires_on_step(make: Make) -> None:
         if reading.over[SICK].all():
             break
     assert reading.over[SICK].all(), "misses a step"
-    off = np.abs(reading.start[SICK] - before) / traffic.pace
+    began = [at for (row, _), at in reading.start.items() if row == SICK]
+    off = np.abs(np.array(began) - before) / traffic.pace
     assert (off <= 20.0).all(), "dates the step wrongly"
     assert (reading.score[SICK] >= 16.0).all(), "over the line without a score"
 
@@ -134,8 +135,10 @@ def check_snapshot_round_trip(make: Make) -> None:
     copy.load({name: array.copy() for name, array in detector.state(PLACES).items()})
     for _ in range(20):
         look = traffic.look(sick_rate=0.2)
-        for one, other in zip(detector.look(look), copy.look(look), strict=True):
-            assert np.array_equal(one, other), "a snapshot loses something"
+        one, other = detector.look(look), copy.look(look)
+        same = one.start == other.start
+        same &= all(map(np.array_equal, one[:3], other[:3]))
+        assert same, "a snapshot loses something"
 
 
 def check_forgets(make: Make) -> None:
@@ -211,7 +214,7 @@ class Hasty(Silence):
 class Patient(Drift):
     def look(self, look: Look) -> Reading:
         reading = super().look(look)
-        return reading._replace(start=np.full_like(reading.start, EPOCH))
+        return reading._replace(start=dict.fromkeys(reading.start, EPOCH))
 
 
 class Amnesiac(Drift):

@@ -20,6 +20,10 @@ def test_counts_are_those_of_a_plain_array() -> None:
         assert digits.of(asked).tolist() == plain[asked].tolist()
         assert digits.first(len(plain)).tolist() == plain.tolist()
     assert digits.first(7).tolist() == plain[:7].tolist()
+    again = Digits()
+    again.load(digits.state())
+    digits.add(places, counts)
+    assert again.first(len(plain)).tolist() == plain.tolist()
 
 
 def test_places_beyond_the_last_one_counted_have_0() -> None:

@@ -180,13 +180,6 @@ def test_births_are_remembered() -> None:
     assert first_over(again, 120) == first_over(detector, 120)
 
 
-def test_in_older_snapshots_nobody_was_born() -> None:
-    detector, state = limit(), limit().state(4)
-    del state["born"], state["births"]
-    detector.load(state)
-    assert first_over(detector, 0) > 90
-
-
 def test_a_channel_without_a_limit_has_no_limit_rule() -> None:
     detector = limit(limits={Channel.HARD: Limit(0.05, 0.10)})
     reading = watch(detector, 30, 100.0, 90.0)

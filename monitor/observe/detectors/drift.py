@@ -20,15 +20,16 @@ from monitor.observe.arrays import (
     Floats,
     Ints,
     State,
-    parts_of,
     side_by_side,
+    slices_of,
     used,
     widened,
 )
 from monitor.observe.baseline import K_POP
+from monitor.observe.by_channel import ByChannel
 from monitor.observe.channels import FLOOR, PRIOR, SLACK, WIDTH
 from monitor.observe.detectors.deviance import deviance
-from monitor.observe.detectors.look import Look, Reading, no_news
+from monitor.observe.detectors.look import Look, Reading, no_news, starts
 from monitor.observe.keys import FLEET
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
@@ -96,7 +97,7 @@ class Drift:
         self.ceiling: Floats = np.full(WIDTH, np.inf)
         # Both memories, channel by channel; numerators where anything has failed.
         self._tried: Array = np.zeros((2, WIDTH, capacity), np.float32)
-        self._failed: dict[int, Array] = {}
+        self._failed = ByChannel(capacity, (0.0, 0.0))
         self._rises = _NONE
         self._judged = np.nan
 
@@ -106,7 +107,7 @@ class Drift:
         for channel in used(look.tried):
             self._tried[_RECENT, channel][places] += look.tried[:, channel]
         for channel in used(look.failed):
-            self._of(channel)[_RECENT][places] += look.failed[:, channel]
+            self._failed.of(channel)[_RECENT][places] += look.failed[:, channel]
         if np.isnan(self._judged):
             self._judged = look.now
         passed = look.now - self._judged
@@ -116,11 +117,13 @@ class Drift:
         rises = self._rises.part(np.isin(self._rises.keys, look.keys))
         if not len(rises.keys):
             return no_news(look)
-        score, since = np.zeros((2, *look.tried.shape))
-        at = np.searchsorted(look.keys, rises.keys), rises.channels
-        score[at], since[at] = rises.score, rises.since
+        score = np.zeros(look.tried.shape)
+        rows = np.searchsorted(look.keys, rises.keys)
+        score[rows, rises.channels] = rises.score
         over = score >= look.threshold
-        return Reading(score, over, since, np.zeros_like(over))
+        told = over[rows, rises.channels]
+        start = starts(rows[told], rises.channels[told], rises.since[told])
+        return Reading(score, over, np.zeros_like(over), start)
 
     def figures(self, key: int, column: int) -> tuple[float, float, float]:
         """Attempts and failures of the day, and the rate of the weeks before it."""
@@ -133,12 +136,6 @@ class Drift:
         """Evidence, as of the last hour."""
         mine = (self._rises.keys == key) & (self._rises.channels == column)
         return float(self._rises.score[mine].sum())
-
-    def _of(self, channel: int) -> Array:
-        """Numerators of one channel, ``[memories, keys]``."""
-        if channel not in self._failed:
-            self._failed[channel] = np.zeros_like(self._tried[:, channel])
-        return self._failed[channel]
 
     def _counts(self, memory: int, keys: Ints) -> tuple[Floats, Floats]:
         """Denominators and numerators of some keys, ``[keys, channels]``."""
@@ -169,7 +166,7 @@ class Drift:
     def _judge(self, now: float) -> None:
         keys = np.flatnonzero(self._tried[_RECENT].max(axis=0) > 0)
         score: Array = np.zeros((len(keys), WIDTH), np.float32)
-        for part in parts_of(len(keys)):
+        for part in slices_of(len(keys)):
             score[part] = self._found(keys[part])
         rows, channels = np.nonzero(score)
         since = np.full(len(rows), int(self._judged))
@@ -203,13 +200,12 @@ class Drift:
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
         self._tried = widened(self._tried, capacity, axis=2)
-        for channel, sums in self._failed.items():
-            self._failed[channel] = widened(sums, capacity, axis=1)
+        self._failed.resize(capacity)
 
     def forget(self, keys: Ints) -> None:
         """Clear the places of evicted keys."""
-        for sums in (self._tried, *self._failed.values()):
-            sums[..., keys] = 0.0
+        self._tried[..., keys] = 0.0
+        self._failed.forget(keys)
         self._rises = self._rises.part(~np.isin(self._rises.keys, keys))
 
     def state(self, size: int) -> State:
@@ -221,8 +217,7 @@ class Drift:
         score[at], since[at] = rises.score, rises.since
         sums: Array = np.zeros((2, 2, size, WIDTH), np.float32)
         sums[:, 0] = self._tried[..., :size].swapaxes(1, 2)
-        for channel, failed in self._failed.items():
-            sums[:, 1, :, channel] = failed[:, :size]
+        sums[:, 1] = self._failed.all_of(np.arange(size)).swapaxes(1, 2)
         return {
             "sums": sums,
             "score": score,
@@ -235,8 +230,7 @@ class Drift:
         size = len(state["score"])
         tried, failed = state["sums"].swapaxes(0, 1)
         self._tried[..., :size] = tried.swapaxes(1, 2)
-        for channel in used(failed.reshape(-1, WIDTH)):
-            self._of(channel)[:, :size] = failed[..., channel]
+        self._failed.load(failed.swapaxes(1, 2))
         self._judged = float(state["judged"][0])
         keys, channels = np.nonzero(state["score"])
         since = state["since"][keys, channels].astype(np.int64)

@@ -112,7 +112,7 @@ class Heaps:
         self._looks[channel] += np.count_nonzero(counts[FAILED])
         self._begin(look, channel, places, counts)
         mine = self._going_on(channel, look.now)
-        at = np.searchsorted(keys, self._moments[_KEY, mine])
+        at = np.searchsorted(keys, self._moments[_KEY, mine].astype(np.int64))
         at = np.minimum(at, len(keys) - 1)
         here = keys[at] == self._moments[_KEY, mine]
         mine, at = mine[here], at[here]
@@ -130,8 +130,8 @@ class Heaps:
     ) -> None:
         """Begin a moment where more has failed than usually, unless one goes on."""
         rows, keys = places
-        many = np.flatnonzero(counts[FAILED] >= PAIR)
-        many = many[counts[FAILED, many] > LEAST_LIFT * counts[AGAINST, many]]
+        failed, usual = counts[FAILED], counts[AGAINST]
+        many = np.flatnonzero((failed >= PAIR) & (failed > LEAST_LIFT * usual))
         many = many[look.known[rows[many], channel]]
         room = MOST_MOMENTS - self._used
         if not len(many) or not room:
@@ -213,9 +213,8 @@ class Heaps:
         }
 
     def load(self, state: State) -> None:
-        """Take back what ``state`` gave; older snapshots have nothing."""
-        if "heaps" in state:
-            self._alone, self._looks = np.array(state["heaps"])
-            self._used = state["heaps_now"].shape[1]
-            self._moments[:] = state["heaps_now"]
-            self._settled = float(state["heaps_settled"][0])
+        """Take back what ``state`` gave."""
+        self._alone, self._looks = np.array(state["heaps"])
+        self._used = state["heaps_now"].shape[1]
+        self._moments[:] = state["heaps_now"]
+        self._settled = float(state["heaps_settled"][0])

@@ -25,6 +25,7 @@ from monitor.observe.detectors.look import (
     Reading,
     no_news,
     nothing_in,
+    tell,
 )
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
@@ -116,8 +117,7 @@ class LimitRule:
         enough &= windows.sums[TRIED, best, place] >= self._fewest
         enough &= windows.sums[FAILED, best, place] >= FEWEST[channel]
         reading.score[rows, channel] = evidence
-        reading.over[rows, channel] = enough
-        reading.start[rows, channel] = start
+        tell(reading, (rows, channel), enough, start)
 
     @property
     def young(self) -> float:
@@ -159,15 +159,10 @@ class LimitRule:
         }
 
     def load(self, state: State) -> None:
-        """Take back what ``state`` gave; who was born before an older snapshot is old
-        enough.
-        """
+        """Take back what ``state`` gave."""
         self._scan.load(state)
-        if "born" in state:
-            self._born[: len(state["born"])] = state["born"]
-            self._births[:] = state["births"]
-        else:
-            self._born[:] = 1
+        self._born[: len(state["born"])] = state["born"]
+        self._births[:] = state["births"]
 
 
 def _weights(limit: Floats) -> tuple[Floats, Floats]:

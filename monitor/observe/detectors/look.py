@@ -61,17 +61,17 @@ class Look:
 
 
 class Reading(NamedTuple):
-    """What a detector makes of a look; all ``[rows, channels]``.
+    """What a detector makes of a look, ``[rows, channels]``.
 
-    ``score`` is evidence in nats since ``start`` (epoch seconds; of no meaning where
-    nothing is over); ``over`` is where it
-    is an anomaly; ``warm`` is where the baseline should learn slowly meanwhile.
+    ``score`` is evidence in nats; ``over`` is where it is an anomaly; ``warm`` is where
+    the baseline should learn slowly meanwhile. ``start`` tells since when what is over
+    has been so, epoch seconds by row and channel.
     """
 
     score: Array
     over: Bools
-    start: Array
     warm: Bools
+    start: dict[tuple[int, int], float]
 
 
 def column_of(values: Array, rows: Ints, channel: int) -> Array:
@@ -99,7 +99,7 @@ def no_news(look: Look) -> Reading:
     """A reading without any news, not to be written to."""
     shape = look.tried.shape
     no, zero = np.broadcast_to(False, shape), np.broadcast_to(0.0, shape)
-    return Reading(zero, no, zero, no)
+    return Reading(zero, no, no, {})
 
 
 def nothing_in(look: Look) -> Reading:
@@ -107,10 +107,23 @@ def nothing_in(look: Look) -> Reading:
     shape = look.tried.shape
     # Zeros cost nothing where nothing is entered; channels are read one by one.
     score = np.zeros(shape, np.float32, order="F")
-    # Epoch seconds fit into 32 bits until the year 2106.
-    start = np.zeros(shape, np.uint32, order="F")
     over, warm = (np.zeros(shape, bool, order="F") for _ in range(2))
-    return Reading(score, over, start, warm)
+    return Reading(score, over, warm, {})
+
+
+def tell(reading: Reading, at: tuple[Ints, int], over: Bools, since: Array) -> None:
+    """Enter which of some rows of a channel are over the line, and since when."""
+    rows, channel = at
+    reading.over[rows, channel] = over
+    told = np.flatnonzero(over)
+    channels = np.full(len(told), channel)
+    reading.start.update(starts(rows[told], channels, since[told]))
+
+
+def starts(rows: Ints, channels: Ints, since: Array) -> dict[tuple[int, int], float]:
+    """``Reading.start`` of some rows and channels."""
+    places = zip(rows.tolist(), channels.tolist(), strict=True)
+    return dict(zip(places, since.tolist(), strict=True))
 
 
 class Detector(Protocol):

@@ -26,6 +26,7 @@ from monitor.observe.detectors.look import (
     column_of,
     enter,
     nothing_in,
+    tell,
 )
 from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
 from monitor.observe.detectors.tail import Tail
@@ -127,8 +128,8 @@ def _enter(
     rows, place = windows.rows, np.arange(len(best))
     over = reading.score[rows, channel] >= look.threshold[rows, channel]
     over &= windows.sums[FAILED, best, place] >= FEWEST[channel]
-    reading.over[rows, channel] = over & look.known[rows, channel]
-    reading.start[rows, channel] = windows.start[best, place]
+    over &= look.known[rows, channel]
+    tell(reading, (rows, channel), over, windows.start[best, place])
 
 
 def _found(windows: Candidates, look: Look, channel: int) -> Floats:

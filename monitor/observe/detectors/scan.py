@@ -2,8 +2,9 @@
 
 For a multiplier ``r`` the log-likelihood ratio of "the rate is r times what it should
 be" is summed look by look and set to 0 when it falls below. What was counted since it
-last stood at 0 is the candidate window of that multiplier (Page 1954; a grid of seven
-loses less than 1 % against all multipliers).
+last stood at 0 is the candidate window of that multiplier (Page 1954). A rise between
+two multipliers loses up to a tenth of its evidence in the sums, but nothing in the
+window, which is judged by itself.
 
 The ratio is linear in the counts, so the sums of a window give its evidence, and only
 they are kept. Most pairs of a key and a channel have no failure in a look and no
@@ -29,14 +30,14 @@ from monitor.observe.arrays import (
     Ints,
     Singles,
     State,
-    parts_of,
     roomy,
+    slices_of,
 )
 from monitor.observe.channels import WIDTH
 from monitor.observe.detectors.look import AGAINST, FAILED
 
 #: Rate multipliers of the grid.
-MULTIPLIERS: Singles = np.array([1.3, 1.6, 2.0, 3.0, 5.0, 10.0, 25.0], np.float32)
+MULTIPLIERS: Singles = np.array([1.3, 1.6, 2.0, 3.0, 5.5, 15.0], np.float32)
 
 #: Every key has its own place if at least this part of them has an open window: that is
 #: cheaper than to fetch the windows one by one.
@@ -52,6 +53,9 @@ SPARSE, STEPS = 0.25, 4_096
 
 #: Rounding could leave a ghost of evidence after long; below this is none.
 _GHOST = 1e-6
+
+#: Epoch seconds fit into 32 bits until the year 2106.
+_END = np.uint32(2**32 - 1)
 
 _FIRST_PLACES = 256
 
@@ -74,7 +78,7 @@ class Candidates(NamedTuple):
 
 class Scan:
     """State of the grid for all keys: 4 bytes a key in channels that ever failed, and
-    120 more while a window is open there, or for every key once many are; 92 more if
+    100 more while a window is open there, or for every key once many are; 76 more if
     attempts are not kept.
 
     Args:
@@ -164,7 +168,12 @@ class Scan:
 
 class _Grid:
     """The windows of one channel: those that are open, close together, or those of
-    all keys, each at its own place. Where a window is shut its sums are 0.
+    all keys, each at its own place.
+
+    A window is some 32-bit words: its sums, which are floats, and how long before
+    ``_END`` it began, seconds. All are 0 where it is shut: so one maximum dates those
+    that open, and one mask shuts those that end. Where windows open and end is hard to
+    foresee, for a processor, too.
 
     Args:
         capacity: places for keys.
@@ -178,9 +187,7 @@ class _Grid:
         #: Where the windows of a key are; nothing as long as no key has any.
         self._place: Array = np.zeros(0, np.int32)
         self._owner: Array = np.zeros(0, np.int32)
-        self._sums: Array = np.zeros((kept, len(MULTIPLIERS), 0), np.float32)
-        # Epoch seconds fit into 32 bits until the year 2106; of no meaning where shut.
-        self._start: Array = np.zeros((len(MULTIPLIERS), 0), np.uint32)
+        self._words: Array = np.zeros((kept + 1, len(MULTIPLIERS), 0), np.uint32)
         #: The first so many of these places are free; the last of them goes first.
         self._free: Array = np.zeros(0, np.int32)
         self._left = self._steps = 0
@@ -210,7 +217,7 @@ class _Grid:
             over = held[peak[held] <= _GHOST]
             self.leave(keys[over], places[over])
         new = np.flatnonzero(places < 0)
-        for part in parts_of(len(new)):
+        for part in slices_of(len(new)):
             mine = new[part]
             peak[mine] = self._open(keys[mine], counts.take(mine, 1), moment)
         return peak
@@ -226,10 +233,12 @@ class _Grid:
         peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
         alive = np.flatnonzero(peak > _GHOST)
         if len(alive):
-            kept = evidence.take(alive, 1) > _GHOST
             places = self._seat(keys[alive])
-            _put(self._sums, places, counts.take(alive, 1)[:, None] * kept)
-            self._start[:, places] = moment
+            words = np.empty((*self._words.shape[:-1], len(alive)), np.uint32)
+            words[:-1] = counts.take(alive, 1).view(np.uint32)[:, None]
+            words[-1] = _END - moment
+            words &= _mask(evidence.take(alive, 1))
+            _put(self._words, places, words)
         return peak
 
     def _seat(self, keys: Ints) -> Ints:
@@ -246,10 +255,9 @@ class _Grid:
 
     def _go_on(self, places: Ints, counts: Singles, moment: np.uint32) -> Singles:
         """Add counts ``[kept, places]`` to windows, fetched one by one."""
-        sums, start = self._sums.take(places, -1), self._start.take(places, -1)
-        peak = self._add(sums, start, counts, moment)
-        _put(self._sums, places, sums)
-        _put(self._start, places, start)
+        words = self._words.take(places, -1)
+        peak = self._add(words, counts, moment)
+        _put(self._words, places, words)
         return peak
 
     def _go_on_at_home(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
@@ -262,21 +270,17 @@ class _Grid:
             known, counts = counts, np.zeros((len(counts), end - first), np.float32)
             _put(counts, keys - first, known)
         peak = np.empty(end - first, np.float32)
-        for part in parts_of(end - first):
+        for part in slices_of(end - first):
             there = slice(first + part.start, min(first + part.stop, end))
-            sums, start = self._sums[..., there], self._start[:, there]
-            peak[part] = self._add(sums, start, counts[:, part], moment)
+            peak[part] = self._add(self._words[..., there], counts[:, part], moment)
         return peak.take(keys - first) if gaps else peak
 
-    def _add(
-        self, sums: Array, start: Array, counts: Singles, moment: np.uint32
-    ) -> Singles:
-        # Products instead of masks: where windows open and close is hard to foresee,
-        # for a processor, too. Where one is shut, ``start`` becomes the moment.
-        start += (moment - start) * (sums[FAILED] == 0).astype(np.uint32)
+    def _add(self, words: Array, counts: Singles, moment: np.uint32) -> Singles:
+        sums, began = _parts(words)
+        np.maximum(began, _END - moment, out=began)
         sums += counts[:, None]
         evidence = self._evidence(sums)
-        sums *= (evidence > _GHOST).astype(np.float32)
+        words &= _mask(evidence)
         peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
         return peak
 
@@ -287,10 +291,8 @@ class _Grid:
 
     def windows(self, keys: Ints) -> tuple[Singles, Array, Array]:
         """Evidence, sums and starts of the windows of keys that have one open."""
-        places = self._place[keys]
-        sums = self._sums.take(places, -1)
-        start = self._start.take(places, 1) * (sums[FAILED] > 0)
-        return self._evidence(sums), sums, start
+        sums, began = _parts(self._words.take(self._place[keys], -1))
+        return self._evidence(sums), sums, _dated(began)
 
     def clear(self, keys: Ints) -> None:
         """Shut the windows of keys."""
@@ -298,7 +300,7 @@ class _Grid:
             places = self._place.take(keys).astype(np.int64)
             open_ = places >= 0
             keys, places = keys[open_], places[open_]
-            self._sums[..., places] = 0.0
+            self._words[..., places] = 0
             self.leave(keys, places)
 
     def leave(self, keys: Ints, places: Ints) -> None:
@@ -321,27 +323,25 @@ class _Grid:
 
     def held(self) -> tuple[Ints, Array, Array]:
         """Keys with open windows, ascending, and their sums and starts, keys first."""
-        open_ = self._sums[FAILED].any(axis=0)
-        places = np.flatnonzero(open_)
+        places = np.flatnonzero(self._words[FAILED].any(axis=0))
         places = places[np.argsort(self._owner[places])]
-        keys, sums = self._owner[places], self._sums[..., places]
-        start = self._start[:, places] * (sums[FAILED] > 0)
-        return keys, sums.transpose(2, 0, 1), start.T
+        sums, began = _parts(self._words[..., places])
+        return self._owner[places], sums.transpose(2, 0, 1), _dated(began).T
 
     def load(self, keys: Ints, sums: Array, start: Array) -> None:
         """Take back what ``held`` gave, or more sums than are kept."""
         if len(keys):
             self._places_of(keys)
             places = self._seat(keys)
-            kept = sums[:, : len(self._sums)]
-            self._sums[..., places] = kept.transpose(1, 2, 0)
-            self._start[:, places] = start.T
+            held, _ = _parts(self._words)
+            held[..., places] = sums[:, : len(held)].transpose(1, 2, 0)
+            self._words[-1][:, places] = (_END - start.T) * (start.T > 0)
 
     def _recount(self) -> None:
         """Now and then, see whether it is worth while that every key has a place."""
         self._steps += 1
         if self._steps % STEPS == 0:
-            used = np.count_nonzero(self._sums[FAILED].any(axis=0))
+            used = np.count_nonzero(self._words[FAILED].any(axis=0))
             if used < SPARSE * AT_HOME * self._capacity:
                 self._make_anew(0)
 
@@ -350,6 +350,8 @@ class _Grid:
         give every key its own place.
         """
         keys, sums, start = self.held()
+        shape = self._words.shape[:-1]
+        self._words = self._words[..., :0].copy()  # before more is made
         wanted = len(keys) + more
         self._at_home = wanted > AT_HOME * self._capacity
         room = max(_FIRST_PLACES, roomy(wanted))
@@ -362,9 +364,23 @@ class _Grid:
             self._owner = np.full(room, NOWHERE, np.int32)
             self._free = np.arange(room, dtype=np.int32)[::-1].copy()
             self._left = room
-        self._sums = np.zeros((*self._sums.shape[:-1], room), np.float32)
-        self._start = np.zeros((len(MULTIPLIERS), room), np.uint32)
+        self._words = np.zeros((*shape, room), np.uint32)
         self.load(keys, sums, start)
+
+
+def _parts(words: Array) -> tuple[Array, Array]:
+    """Sums and beginnings of windows, to be written to."""
+    return words[:-1].view(np.float32), words[-1]
+
+
+def _mask(evidence: Singles) -> Array:
+    """All bits where a window stays open, none where it is shut."""
+    return np.negative((evidence > _GHOST).astype(np.uint32))
+
+
+def _dated(began: Array) -> Array:
+    """When windows began, epoch seconds; 0 where they are shut."""
+    return (_END - began) * (began > 0)
 
 
 @lru_cache(maxsize=2)

@@ -13,9 +13,17 @@ watched for a week, that a quiet weekend be part of what is ordinary.
 import numpy as np
 
 from monitor.events import IncidentKind
-from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
+from monitor.observe.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    State,
+    slices_of,
+    widened,
+)
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors.look import Look, Reading, no_news
+from monitor.observe.detectors.look import Look, Reading, no_news, starts
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: Parts of a day, and their length.
@@ -74,16 +82,21 @@ class Silence:
             self._mute[look.keys] = False
             return no_news(look)
         score = np.zeros(look.tried.shape)
-        start = np.full(look.tried.shape, look.begins)
-        keys = look.keys[quiet]
-        score[quiet] = self._score(keys, look.begins)[:, None]
-        start[quiet] = self._times[1, keys][:, None]
+        score[quiet] = self._score(look.keys[quiet], look.begins)[:, None]
         over = score >= look.threshold
         self._mute[look.keys] = over.any(axis=1)
-        return Reading(score, over, start, np.zeros_like(over))
+        rows, channels = np.nonzero(over)
+        start = starts(rows, channels, self._times[1, look.keys[rows]])
+        return Reading(score, over, np.zeros_like(over), start)
 
     def expected(self, keys: Ints, since: Floats, until: float) -> Floats:
         """Attempts that the profiles let expect in a stretch of time."""
+        found = np.empty(len(keys))
+        for part in slices_of(len(keys)):
+            found[part] = self._expected(keys[part], since[part], until)
+        return found
+
+    def _expected(self, keys: Ints, since: Floats, until: float) -> Floats:
         profile = self._profile[keys].astype(float)
         upto = np.hstack([np.zeros((len(keys), 1)), profile.cumsum(axis=1)])
 

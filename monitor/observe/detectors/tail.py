@@ -7,16 +7,14 @@ tail of mean 1 nat. A key whose peaks run higher gets its score divided by its o
 import numpy as np
 
 from monitor.observe.arrays import (
-    Array,
     Bools,
     Floats,
     Ints,
     Singles,
     State,
     side_by_side,
-    widened,
 )
-from monitor.observe.channels import WIDTH
+from monitor.observe.by_channel import ByChannel
 
 #: An excursion counts from here, and is over when the score falls below the second.
 EXCURSION, OVER = 2.0, 1.0
@@ -44,10 +42,8 @@ class Tail:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        # Of each channel that has scores: running peak, sum of peaks, number of peaks,
-        # scale.
-        self._all: dict[int, Array] = {}
+        # Running peak, sum of peaks, number of peaks, scale.
+        self._all = ByChannel(capacity, (0.0, 0.0, 0.0, 1.0))
         self._due = np.nan
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
@@ -56,7 +52,7 @@ class Tail:
         """Note the scores of some keys, which ascend, in one channel, and divide them
         by their scales. A key whose score stays at 0 need not be among them.
         """
-        peaks, total, number, scales = self._of(channel)
+        peaks, total, number, scales = self._all.of(channel)
         mine = side_by_side(keys)
         peak, scale = peaks[mine], scales[mine]
         scaled: Singles = score / scale
@@ -70,7 +66,8 @@ class Tail:
             total[there] += np.minimum(over - EXCURSION, MOST_SCALES) * scale[ended]
             number[there] += 1.0
         peak *= ~low
-        peaks[mine] = peak
+        if mine is keys:
+            peaks[mine] = peak
         return scaled
 
     def drop(self, keys: Ints, channels: Bools) -> None:
@@ -78,12 +75,6 @@ class Tail:
         for channel, (peaks, *_) in self._all.items():
             if channels[channel]:
                 peaks[keys] = 0.0
-
-    def _of(self, channel: int) -> Array:
-        if channel not in self._all:
-            self._all[channel] = np.zeros((4, self._capacity), np.float32)
-            self._all[channel][3] = 1.0
-        return self._all[channel]
 
     def settle(self, now: float) -> None:
         """Once an hour, set the scales anew."""
@@ -100,31 +91,19 @@ class Tail:
 
     def resize(self, capacity: int) -> None:
         """Make place for more keys."""
-        have, self._capacity = self._capacity, capacity
-        for channel, mine in self._all.items():
-            self._all[channel] = widened(mine, capacity, axis=1)
-            self._all[channel][3, have:] = 1.0
+        self._all.resize(capacity)
 
     def forget(self, keys: Ints) -> None:
         """Set evicted keys back to the prior."""
-        for mine in self._all.values():
-            mine[:, keys] = 0.0
-            mine[3, keys] = 1.0
+        self._all.forget(keys)
 
     def state(self, size: int) -> State:
         """What a snapshot needs of the first ``size`` places."""
         fleet = np.array([self._due, *self.high])
-        tail = np.zeros((4, WIDTH, size), np.float32)
-        tail[3] = 1.0
-        for channel, mine in self._all.items():
-            tail[:, channel] = mine[:, :size]
-        return {"tail": tail, "fleet": fleet}
+        return {"tail": self._all.all_of(np.arange(size)), "fleet": fleet}
 
     def load(self, state: State) -> None:
         """Take back what ``state`` gave."""
-        saved = state["tail"]
-        for channel in range(WIDTH):
-            if saved[:3, channel].any() or (saved[3, channel] != 1.0).any():
-                self._of(channel)[:, : saved.shape[2]] = saved[:, channel]
+        self._all.load(state["tail"])
         self._due = float(state["fleet"][0])
         self.high = state["fleet"][1:].copy()
