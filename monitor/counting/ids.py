@@ -15,8 +15,8 @@ class SeenIds:
     """A set of strings that can be packed once it is mostly read.
 
     >>> ids = SeenIds(limit=10)
-    >>> ids.add("a"), ids.add("a")
-    (True, False)
+    >>> ids.add_all(["a", "b", "a"]), ids.add_all(["c"])
+    ([0, 1], None)
     """
 
     __slots__ = ("_hot", "_limit", "_settled", "overflow")
@@ -30,10 +30,6 @@ class SeenIds:
     def __len__(self) -> int:
         settled = 0 if self._settled is None else len(self._settled)
         return len(self._hot) + settled
-
-    def add(self, event_id: str) -> bool:
-        """Remember an id; false if it was there already."""
-        return self.add_all([event_id]) is None
 
     def add_all(self, event_ids: Sequence[str]) -> list[int] | None:
         """Remember ids; returns the places of those that are new, ``None`` for all.
