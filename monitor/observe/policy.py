@@ -48,7 +48,7 @@ class ObservePolicy:
         limits: absolute limits by channel; a channel without one has no limit rule.
         limit_min_attempts: attempts that a window needs before a limit may be
             called exceeded.
-        max_keys: scopes with state, about 4 kB each; the idle longest are evicted.
+        max_keys: scopes with state, about 1.5 kB each; the idle longest are evicted.
         max_leaves: cells remembered; the idle longest are evicted.
         stale_after_seconds: a slot that ended longer ago teaches, but never alarms.
 

@@ -141,7 +141,7 @@ class Rounds:
                 row = self._plainest(look.keys, score, column)
                 score[row] = 0.0
                 key = int(look.keys[row])
-                matter = self._drifting(key, column, float(reading.start[row, column]))
+                matter = self._drifting(key, column, reading.start(row, column))
                 if matter is not None and not self._is_explained(matter):
                     self.tickets.tell(matter, look.now)
                     told += 1

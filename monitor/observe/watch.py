@@ -138,7 +138,7 @@ class Watch:
                 detector.name,
                 channel,
                 int(look.keys[best]),
-                float(reading.start[best, column]),
+                reading.start(best, column),
                 detector.ceiling,
                 float(np.sqrt(look.cv2[best, column])),
                 look.keys[near],

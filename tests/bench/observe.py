@@ -33,6 +33,7 @@ from monitor.observe import FleetObserver, ObservePolicy
 from monitor.observe.channels import CHANNELS, PRIOR, WIDTH
 from monitor.observe.detectors import DETECTORS, Detector, Look
 from monitor.observe.detectors.nb_glr import NbGlr
+from tests.array_bytes import array_bytes
 
 SEED = 20261122
 EPOCH = 1_767_571_200.0
@@ -205,19 +206,7 @@ def _rule_bytes(name: str) -> float:
     prepared = _looks(rule, RULE_KEYS)
     for _ in range(RULE_LOOKS):
         prepared()()
-    return _array_bytes(rule) / RULE_KEYS / len(FAILING)
-
-
-def _array_bytes(held: object) -> int:
-    """Bytes of all arrays in an object, however deep."""
-    if isinstance(held, np.ndarray):
-        return held.nbytes
-    if hasattr(held, "__dict__"):
-        held = vars(held)
-    if isinstance(held, dict):
-        held = list(held.values())
-    parts = held if isinstance(held, (list, tuple)) else ()
-    return sum(map(_array_bytes, parts))
+    return array_bytes(rule) / RULE_KEYS / len(FAILING)
 
 
 def _in_a_fresh_process() -> list[float]:
@@ -248,7 +237,9 @@ def _resident_bytes() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["memory"]:
+    if sys.argv[1:] == ["memory"]:
         print(*_key_bytes())
+    elif sys.argv[1:]:
+        sys.exit(__doc__)
     else:
         print(json.dumps(observe_bench(), indent=2))

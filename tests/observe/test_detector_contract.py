@@ -13,6 +13,7 @@ from monitor.observe.detectors import DETECTORS, Detector, Look, Reading
 from monitor.observe.detectors.drift import Drift
 from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.detectors.silence import Silence
+from tests.array_bytes import array_bytes
 
 Make = Callable[[ObservePolicy, int], Detector]
 
@@ -78,16 +79,9 @@ def begun(make: Make) -> tuple[Detector, Traffic]:
     return detector, Traffic(detector)
 
 
-def size_of(held: object) -> int:
-    # Of all arrays in a rule, however deep.
-    if isinstance(held, np.ndarray):
-        return held.nbytes
-    parts = held if isinstance(held, list) else vars(held).values()
-    return sum(
-        size_of(part)
-        for part in parts
-        if hasattr(part, "__dict__") or isinstance(part, (np.ndarray, list))
-    )
+def arrays_in(reading: Reading) -> list[Array]:
+    dates = [one for of_channel in reading.starts.values() for one in of_channel]
+    return [reading.score, reading.over, reading.warm, *dates]
 
 
 def check_silent_on_calm(make: Make) -> None:
@@ -107,7 +101,9 @@ def check_fires_on_step(make: Make) -> None:
         if reading.over[SICK].all():
             break
     assert reading.over[SICK].all(), "misses a step"
-    began = [at for (row, _), at in reading.start.items() if row == SICK]
+    for row, channel in np.argwhere(reading.over).tolist():
+        assert reading.dates(row, channel), "over the line since nobody knows when"
+    began = [reading.start(SICK, channel) for channel in range(WIDTH)]
     off = np.abs(np.array(began) - before) / traffic.pace
     assert (off <= 20.0).all(), "dates the step wrongly"
     assert (reading.score[SICK] >= 16.0).all(), "over the line without a score"
@@ -117,12 +113,12 @@ def check_memory_is_bounded(make: Make) -> None:
     detector, traffic = begun(make)
     for _ in range(50):  # a rule may take memory when it is needed
         detector.look(traffic.look(sick_rate=0.95))
-    small = size_of(detector)
+    small = array_bytes(detector)
     for _ in range(50):
         detector.look(traffic.look(sick_rate=0.95))
-    assert size_of(detector) == small, "grows with time"
+    assert array_bytes(detector) == small, "grows with time"
     detector.resize(2 * PLACES)
-    assert size_of(detector) <= 2 * small, "grows faster than its keys"
+    assert array_bytes(detector) <= 2 * small, "grows faster than its keys"
 
 
 def check_snapshot_round_trip(make: Make) -> None:
@@ -136,9 +132,9 @@ def check_snapshot_round_trip(make: Make) -> None:
     for _ in range(20):
         look = traffic.look(sick_rate=0.2)
         one, other = detector.look(look), copy.look(look)
-        same = one.start == other.start
-        same &= all(map(np.array_equal, one[:3], other[:3]))
-        assert same, "a snapshot loses something"
+        assert one.starts.keys() == other.starts.keys(), "a snapshot loses dates"
+        for mine, theirs in zip(arrays_in(one), arrays_in(other), strict=True):
+            assert np.array_equal(mine, theirs), "a snapshot loses something"
 
 
 def check_forgets(make: Make) -> None:
@@ -214,7 +210,16 @@ class Hasty(Silence):
 class Patient(Drift):
     def look(self, look: Look) -> Reading:
         reading = super().look(look)
-        return reading._replace(start=dict.fromkeys(reading.start, EPOCH))
+        starts = {
+            channel: (rows, np.full(len(rows), EPOCH))
+            for channel, (rows, _) in reading.starts.items()
+        }
+        return reading._replace(starts=starts)
+
+
+class Timeless(NbGlr):
+    def look(self, look: Look) -> Reading:
+        return super().look(look)._replace(starts={})
 
 
 class Amnesiac(Drift):
@@ -233,6 +238,7 @@ class Amnesiac(Drift):
         (Stubborn, "after reset"),
         (Hasty, "fires on calm"),
         (Patient, "dates the step wrongly"),
+        (Timeless, "since nobody knows when"),
         (Amnesiac, "a snapshot loses"),
     ],
 )

@@ -3,6 +3,8 @@ import pytest
 
 from monitor.events import COLUMNS, Cell, Channel, CountDelta, Scope
 from monitor.observe import FleetObserver, ObservePolicy, ScopeRate
+from monitor.observe.channels import WIDTH
+from monitor.observe.memory import Memory
 from tests.observe.observe_world import EPOCH, Run, Spike, World, delta_of
 
 SLOT = int(EPOCH) // 10
@@ -91,3 +93,18 @@ def test_clocks_that_differ_or_jump_do_no_harm() -> None:
     observer.apply(delta_of(SLOT + 7, cells, ahead))
     observer.tick(EPOCH + 70.0)
     assert attempts(observer.rates(5), "fleet", "5m") == {"": 14}
+
+
+def test_no_bucket_is_held_that_no_window_holds() -> None:
+    memory = Memory(ObservePolicy())
+    one, cells = np.ones((1, len(COLUMNS)), np.int32), [Cell("a", "", "", "", "")]
+    for slot in range(SLOT, SLOT + 100):
+        rows = memory.seat(slot, [delta_of(slot, cells, one)])
+        memory.enter(rows, np.zeros((1, WIDTH), bool))
+        memory.refresh(slot)
+    stamps = {
+        name: memory.state()["windows"][f"stamp_{name}"]
+        for name in memory.windows.names
+    }
+    held = {name: np.count_nonzero(stamp >= 0) for name, stamp in stamps.items()}
+    assert held == {"1m": 6, "5m": 10, "1h": 4, "24h": 1}

@@ -119,7 +119,7 @@ def test_the_limit_needs_no_baseline_but_attempts() -> None:
     ]
     first = [bool(reading.over[0, 0]) for reading in readings].index(True)
     assert first == 9  # the look that makes 50 attempts
-    assert readings[first].start[0, 0] == EPOCH
+    assert readings[first].start(0, 0) == EPOCH
     assert (FEWEST <= 30).all()
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from monitor.observe.arrays import Array, Floats, Ints
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors import scan as scan_module
-from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
+from monitor.observe.detectors import grid as grid_module
+from monitor.observe.detectors.grid import MULTIPLIERS
+from monitor.observe.detectors.scan import Candidates, Scan
 
 GRID = len(MULTIPLIERS)
 FAILED = np.tile(np.log(MULTIPLIERS.astype(float)), (WIDTH, 1))
@@ -68,7 +69,8 @@ def test_the_grid_is_that_of_all_windows_of_all_keys(keys: int, part: float) -> 
             expected = random.gamma(2.0, 0.15, shape)
             counts = np.array([failed[rows, channel], expected, expected * 50])
             counts = counts.astype(np.float32)
-            places, now = (rows, mine[rows]), 1_000.0 + look
+            late = 50.0 if look % 4 == 3 else 0.0  # of a lagging partition, say
+            places, now = (rows, mine[rows]), 1_000.0 + look - late
             best, windows = scan.step(now, channel, places, counts, LINE)
             wanted = plain.step(now, channel, mine[rows], counts)
             assert np.allclose(best, wanted, atol=1e-6)
@@ -98,7 +100,7 @@ def test_failures_that_were_expected_open_nothing() -> None:
 def test_when_few_windows_are_left_their_room_is_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scan_module, "STEPS", 1)
+    monkeypatch.setattr(grid_module, "STEPS", 1)
     scan, keys = Scan(5_000, FAILED, AGAINST), np.arange(5_000)
     counts = np.full((5_000, 3), (1.0, 0.1, 5.0), np.float32).T
     scan.step(1.0, 0, (keys, keys), counts, LINE)

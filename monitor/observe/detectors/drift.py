@@ -29,7 +29,7 @@ from monitor.observe.baseline import K_POP
 from monitor.observe.by_channel import ByChannel
 from monitor.observe.channels import FLOOR, PRIOR, SLACK, WIDTH
 from monitor.observe.detectors.deviance import deviance
-from monitor.observe.detectors.look import Look, Reading, no_news, starts
+from monitor.observe.detectors.look import Look, Reading, no_news
 from monitor.observe.keys import FLEET
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
@@ -121,9 +121,11 @@ class Drift:
         rows = np.searchsorted(look.keys, rises.keys)
         score[rows, rises.channels] = rises.score
         over = score >= look.threshold
-        told = over[rows, rises.channels]
-        start = starts(rows[told], rises.channels[told], rises.since[told])
-        return Reading(score, over, np.zeros_like(over), start)
+        starts = {}
+        for channel in np.flatnonzero(over.any(axis=0)).tolist():
+            mine = np.flatnonzero(rises.channels == channel)
+            starts[channel] = rows[mine], rises.since[mine]
+        return Reading(score, over, np.zeros_like(over), starts)
 
     def figures(self, key: int, column: int) -> tuple[float, float, float]:
         """Attempts and failures of the day, and the rate of the weeks before it."""

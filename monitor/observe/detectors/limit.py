@@ -17,6 +17,7 @@ import numpy as np
 from monitor.events import IncidentKind
 from monitor.observe.arrays import Array, Bools, Floats, Ints, State, widened
 from monitor.observe.channels import CHANNELS, FEWEST
+from monitor.observe.detectors.grid import MULTIPLIERS
 from monitor.observe.detectors.look import (
     AGAINST,
     FAILED,
@@ -27,7 +28,7 @@ from monitor.observe.detectors.look import (
     nothing_in,
     tell,
 )
-from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
+from monitor.observe.detectors.scan import Candidates, Scan
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: The knob counts every look that holds a failure; few of those keys, about one in

@@ -64,14 +64,28 @@ class Reading(NamedTuple):
     """What a detector makes of a look, ``[rows, channels]``.
 
     ``score`` is evidence in nats; ``over`` is where it is an anomaly; ``warm`` is where
-    the baseline should learn slowly meanwhile. ``start`` tells since when what is over
-    has been so, epoch seconds by row and channel.
+    the baseline should learn slowly meanwhile. ``starts`` holds by channel rows,
+    ascending, among them all that are over, and since when, epoch seconds.
     """
 
     score: Array
     over: Bools
     warm: Bools
-    start: dict[tuple[int, int], float]
+    starts: dict[int, tuple[Ints, Array]]
+
+    def dates(self, row: int, channel: int) -> bool:
+        """True if it tells of a row and channel since when."""
+        rows, _ = self.starts.get(channel, _NONE)
+        return row in rows
+
+    def start(self, row: int, channel: int) -> float:
+        """Since when what is over has been so, epoch seconds."""
+        assert self.dates(row, channel)
+        rows, since = self.starts[channel]
+        return float(since[np.searchsorted(rows, row)])
+
+
+_NONE: tuple[Ints, Array] = np.zeros(0, np.int64), np.zeros(0)
 
 
 def column_of(values: Array, rows: Ints, channel: int) -> Array:
@@ -112,18 +126,12 @@ def nothing_in(look: Look) -> Reading:
 
 
 def tell(reading: Reading, at: tuple[Ints, int], over: Bools, since: Array) -> None:
-    """Enter which of some rows of a channel are over the line, and since when."""
+    """Enter which of some rows, ascending, of a channel are over, and since when."""
     rows, channel = at
     reading.over[rows, channel] = over
     told = np.flatnonzero(over)
-    channels = np.full(len(told), channel)
-    reading.start.update(starts(rows[told], channels, since[told]))
-
-
-def starts(rows: Ints, channels: Ints, since: Array) -> dict[tuple[int, int], float]:
-    """``Reading.start`` of some rows and channels."""
-    places = zip(rows.tolist(), channels.tolist(), strict=True)
-    return dict(zip(places, since.tolist(), strict=True))
+    if len(told):
+        reading.starts[channel] = rows[told], since[told]
 
 
 class Detector(Protocol):

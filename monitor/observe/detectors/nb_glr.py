@@ -16,6 +16,7 @@ from monitor.events import IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.channels import FEWEST, FLOOR, SLACK, WIDTH
 from monitor.observe.detectors.deviance import binomial_gain, deviance
+from monitor.observe.detectors.grid import MULTIPLIERS
 from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.look import (
     AGAINST,
@@ -28,7 +29,7 @@ from monitor.observe.detectors.look import (
     nothing_in,
     tell,
 )
-from monitor.observe.detectors.scan import MULTIPLIERS, Candidates, Scan
+from monitor.observe.detectors.scan import Candidates, Scan
 from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
 

@@ -23,7 +23,7 @@ from monitor.observe.arrays import (
     widened,
 )
 from monitor.observe.channels import WIDTH
-from monitor.observe.detectors.look import Look, Reading, no_news, starts
+from monitor.observe.detectors.look import Look, Reading, no_news
 from monitor.observe.policy import WEEK_SECONDS, ObservePolicy
 
 #: Parts of a day, and their length.
@@ -46,7 +46,7 @@ GAP_MEMORY_SECONDS = 28 * DAY_SECONDS
 
 
 class Silence:
-    """The rule for mail that is missing: 53 bytes a key.
+    """The rule for mail that is missing: 49 bytes a key.
 
     Args:
         policy: not used by this rule.
@@ -85,9 +85,9 @@ class Silence:
         score[quiet] = self._score(look.keys[quiet], look.begins)[:, None]
         over = score >= look.threshold
         self._mute[look.keys] = over.any(axis=1)
-        rows, channels = np.nonzero(over)
-        start = starts(rows, channels, self._times[1, look.keys[rows]])
-        return Reading(score, over, np.zeros_like(over), start)
+        since = quiet, self._times[1, look.keys[quiet]]
+        starts = dict.fromkeys(np.flatnonzero(over.any(axis=0)).tolist(), since)
+        return Reading(score, over, np.zeros_like(over), starts)
 
     def expected(self, keys: Ints, since: Floats, until: float) -> Floats:
         """Attempts that the profiles let expect in a stretch of time."""

@@ -23,7 +23,8 @@ _RATE = Entry(
     "gauge",
     {**open_labels("fleet", "scope", "key"), "channel": Channel, "window": None},
     "Failures over attempts (complaints: over delivered) of a scope in a window of "
-    "event time, 0-1; no series without attempts.",
+    "event time, 0-1; no series without attempts. A window is made of whole buckets: "
+    "it may be shorter than its name by a sixth (1m), a tenth (5m) or a twelfth.",
 )
 _ATTEMPTS = Entry(
     "bouncemon_scope_attempts",
