@@ -127,7 +127,7 @@ class Baseline:
         if steps <= 0:
             return
         stay, *memories = self._response(steps)
-        for stages in self._every():
+        for stages in (*self._tried.swapaxes(0, 1), *self._failed.values()):
             waiting, *sums = stages[:, : self._end]
             if max(of.max(initial=0) for of in (waiting, sums[-1])) == 0:
                 continue
@@ -154,10 +154,6 @@ class Baseline:
                 if part:  # of the newest slot nothing has arrived yet
                     sums[places] += added * np.float32(part)
 
-    def _every(self) -> list[Array]:
-        """All sums, each ``[stages, keys]``."""
-        return [*self._tried.swapaxes(0, 1), *self._failed.values()]
-
     def _response(
         self, steps: int
     ) -> tuple[float, tuple[float, float], tuple[float, float]]:
@@ -176,7 +172,8 @@ class Baseline:
         """Forget what waits: it was part of an incident, not of what is normal."""
         for channel in np.flatnonzero(channels).tolist():
             self._tried[0, channel, keys] = 0.0
-            self._failed.of(channel)[0, keys] = 0.0
+            if channel in self._failed:
+                self._failed.of(channel)[0, keys] = 0.0
 
     def relearn(
         self, keys: Ints, channels: Bools, tried: Floats, failed: Floats
