@@ -192,8 +192,10 @@ def test_a_channel_without_a_limit_has_no_limit_rule() -> None:
 
 def scaled_to(tail: Tail, score: float, now: float) -> Array:
     tail.settle(now)
-    scores = np.full(1, score, np.float32)
-    return np.array([tail.scaled(ONE, channel, scores) for channel in range(WIDTH)])
+    scores = np.full((WIDTH, 1), score, np.float32)
+    for channel, mine in enumerate(scores):
+        tail.scale(ONE, channel, mine)
+    return scores
 
 
 def test_scores_that_run_high_are_scaled_down_but_slowly() -> None:

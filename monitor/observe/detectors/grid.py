@@ -39,9 +39,6 @@ DENSE = 0.4
 #: key has its own, that is seen once in so many steps.
 SPARSE, STEPS = 0.25, 4_096
 
-#: Rounding could leave a ghost of evidence after long; below this is none.
-_GHOST = 1e-6
-
 #: Epoch seconds fit into 32 bits until the year 2106.
 _END = np.uint32(2**32 - 1)
 
@@ -63,7 +60,8 @@ class Grid:
     """
 
     def __init__(self, capacity: int, weights: Singles, kept: int) -> None:
-        self._weights = weights
+        #: Of the evidence with its sign turned: then the first bit tells what is open.
+        self._costs = -weights
         self._capacity = capacity
         #: Where the windows of a key are; nothing as long as no key has any.
         self._place: Array = np.zeros(0, np.int32)
@@ -99,7 +97,7 @@ class Grid:
         if len(held):
             mine = places[held].astype(np.int64)
             peak[held] = self._go_on(mine, counts.take(held, 1), moment)
-            over = held[peak[held] <= _GHOST]
+            over = held[peak[held] == 0.0]
             self.leave(keys[over], places[over])
         new = np.flatnonzero(places < 0)
         for part in slices_of(len(new)):
@@ -114,15 +112,15 @@ class Grid:
 
     def _open(self, keys: Ints, counts: Singles, moment: np.uint32) -> Singles:
         """Open windows of keys that have none; most shut again at once."""
-        evidence = self._evidence(counts[:, None])
-        peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
-        alive = np.flatnonzero(peak > _GHOST)
+        cost = self._cost(counts[:, None])
+        peak = _peak(cost)
+        alive = np.flatnonzero(peak)
         if len(alive):
             places = self._seat(keys[alive])
             words = np.empty((*self._words.shape[:-1], len(alive)), np.uint32)
             words[:-1] = counts.take(alive, 1).view(np.uint32)[:, None]
             words[-1] = _END - moment
-            words &= _mask(evidence.take(alive, 1))
+            words &= _open_ones(cost.take(alive, 1))
             _put(self._words, places, words)
         return peak
 
@@ -165,22 +163,22 @@ class Grid:
         if self._late:
             began += (_END - moment) * (began == 0)
         else:
-            np.maximum(began, _END - moment, out=began)
+            # Against a row of it: against the one number it takes three times as long.
+            np.maximum(began, np.full_like(began[0], _END - moment), out=began)
         sums += counts[:, None]
-        evidence = self._evidence(sums)
-        words &= _mask(evidence)
-        peak: Singles = np.maximum(evidence.max(axis=0), np.float32(0))
-        return peak
+        cost = self._cost(sums)
+        words &= _open_ones(cost)
+        return _peak(cost)
 
-    def _evidence(self, sums: Array) -> Singles:
-        evidence: Singles = self._weights[0] * sums[FAILED]
-        evidence += self._weights[1] * sums[AGAINST]
-        return evidence
+    def _cost(self, sums: Array) -> Singles:
+        cost: Singles = self._costs[0] * sums[FAILED]
+        cost += self._costs[1] * sums[AGAINST]
+        return cost
 
     def windows(self, keys: Ints) -> tuple[Singles, Array, Array]:
         """Evidence, sums and starts of the windows of keys that have one open."""
         sums, began = _parts(self._words.take(self._place[keys], -1))
-        return self._evidence(sums), sums, _dated(began)
+        return -self._cost(sums), sums, _dated(began)
 
     def clear(self, keys: Ints) -> None:
         """Shut the windows of keys."""
@@ -262,9 +260,17 @@ def _parts(words: Array) -> tuple[Array, Array]:
     return words[:-1].view(np.float32), words[-1]
 
 
-def _mask(evidence: Singles) -> Array:
-    """All bits where a window stays open, none where it is shut."""
-    return np.negative((evidence > _GHOST).astype(np.uint32))
+def _peak(cost: Singles) -> Singles:
+    """The best evidence of each key, at least 0."""
+    peak: Singles = np.abs(cost.min(axis=0, initial=0.0))
+    return peak
+
+
+def _open_ones(cost: Singles) -> Array:
+    """All bits where a window stays open, none where it is shut: a float's first bit is
+    its sign, and no cost is -0.
+    """
+    return (cost.view(np.int32) >> np.int32(31)).view(np.uint32)
 
 
 def _dated(began: Array) -> Array:

@@ -36,8 +36,10 @@ ALONE_SECONDS = 60.0
 FEW_HEAPS = 5.0
 MEMORY_SECONDS = 2 * 86_400.0
 
-#: Moments that are watched at a time; more at once are no chance.
-MOST_MOMENTS = 1_000
+#: Moments of a channel that are watched at a time. In a large fleet chance alone makes
+#: more: a look may begin as many as fill half of what is free, and those that say most,
+#: so that there is room for the next one's.
+MOST_MOMENTS = 200
 
 #: Steps of halving that find the failures to which a heap is cut.
 _HALVINGS = 12
@@ -47,6 +49,9 @@ _HALVINGS = 12
 _CHANNEL, _KEY, _SINCE, _FAILED, _EXPECTED, _TRIED, _TOLD, _IS_HEAP = range(8)
 _COUNTS = slice(_FAILED, _TOLD)
 _PLANES = 8
+
+#: The shape that makes a negative binomial a Poisson.
+_NO_SPREAD: Floats = np.array([1e9])
 
 
 class _Rows(NamedTuple):
@@ -82,7 +87,7 @@ class Heaps:
         #: Heaps that came alone, and looks with failures, by channel.
         self._alone: Floats = np.zeros(WIDTH)
         self._looks: Floats = np.zeros(WIDTH)
-        self._table: Floats = np.zeros((_PLANES, MOST_MOMENTS))
+        self._table: Floats = np.zeros((_PLANES, WIDTH * MOST_MOMENTS))
         self._used = 0
         self._settled = np.nan
 
@@ -109,7 +114,7 @@ class Heaps:
             counts: of those rows, ``[3, rows]``; failures are cut in place.
         """
         rows, keys = places
-        self._looks[channel] += np.count_nonzero(counts[FAILED])
+        self._looks[channel] += np.count_nonzero(counts[FAILED] > 0)
         self._begin(look, channel, places, counts)
         mine = self._going_on(channel, look.now)
         at = np.searchsorted(keys, self._moments[_KEY, mine].astype(np.int64))
@@ -130,15 +135,17 @@ class Heaps:
     ) -> None:
         """Begin a moment where more has failed than usually, unless one goes on."""
         rows, keys = places
-        failed, usual = counts[FAILED], counts[AGAINST]
-        many = np.flatnonzero((failed >= PAIR) & (failed > LEAST_LIFT * usual))
-        many = many[look.known[rows[many], channel]]
-        room = MOST_MOMENTS - self._used
-        if not len(many) or not room:
-            return
+        pairs = np.flatnonzero(counts[FAILED] >= PAIR)
+        failed, usual = counts[FAILED].take(pairs), counts[AGAINST].take(pairs)
+        many = np.flatnonzero(failed > LEAST_LIFT * usual)
         going = self._moments[_KEY, self._going_on(channel, look.now)]
-        new = keys[many]
-        new = new[~np.isin(new, going)][:room]
+        held = np.count_nonzero(self._moments[_CHANNEL] == channel)
+        room = (MOST_MOMENTS - held + 1) // 2
+        nats = deviance(failed[many], usual[many], _NO_SPREAD)
+        many = pairs[many[np.argsort(-nats, kind="stable")[: room + len(going)]]]
+        fresh = (keys[many, None] != going).all(axis=1)
+        fresh &= look.known[rows[many], channel]
+        new = np.sort(keys[many[fresh][:room]])
         first, self._used = self._used, self._used + len(new)
         entry = self._moments[:, first:]
         entry[:] = 0.0

@@ -78,8 +78,8 @@ class NbGlr:
                 continue
             counts, keys = look.counts(rows, channel), look.keys_of(rows)
             expected = counts[AGAINST]
-            expected[:] = column_of(look.rate, rows, channel)
-            np.maximum(expected, np.float32(FLOOR[channel]), out=expected)
+            expected[:] = FLOOR[channel]
+            np.maximum(expected, column_of(look.rate, rows, channel), out=expected)
             expected *= counts[TRIED]
             expected *= np.float32(1.0 + MARGIN)
             self.heaps.cut(look, channel, (rows, keys), counts)
@@ -88,9 +88,9 @@ class NbGlr:
             )
             found = _found(windows, look, channel)
             score[windows.at] = found.max(axis=0)
-            scaled = self.tail.scaled(keys, channel, score)
-            enter(reading.score, rows, channel, scaled)
-            enter(reading.warm, rows, channel, scaled > WARM)
+            self.tail.scale(keys, channel, score)
+            enter(reading.score, rows, channel, score)
+            enter(reading.warm, rows, channel, score > WARM)
             _enter(windows, found.argmax(axis=0), look, channel, reading)
         return reading
 

@@ -48,16 +48,16 @@ class Tail:
         #: Number of high peaks of the fleet, and the sum of what they exceed HIGH by.
         self.high: Floats = np.zeros(2)
 
-    def scaled(self, keys: Ints, channel: int, score: Singles) -> Singles:
-        """Note the scores of some keys, which ascend, in one channel, and divide them
-        by their scales. A key whose score stays at 0 need not be among them.
+    def scale(self, keys: Ints, channel: int, score: Singles) -> None:
+        """Divide the scores of some keys, which ascend, in one channel by their scales,
+        in place, and note them. A key whose score stays at 0 need not be among them.
         """
         peaks, total, number, scales = self._all.of(channel)
         mine = side_by_side(keys)
         peak, scale = peaks[mine], scales[mine]
-        scaled: Singles = score / scale
-        np.maximum(peak, scaled, out=peak)
-        low = scaled < OVER
+        score /= scale
+        np.maximum(peak, score, out=peak)
+        low = score < OVER
         ended = np.flatnonzero(low & (peak > EXCURSION))
         if len(ended):
             over, there = peak[ended], keys[ended]
@@ -68,7 +68,6 @@ class Tail:
         peak *= ~low
         if mine is keys:
             peaks[mine] = peak
-        return scaled
 
     def drop(self, keys: Ints, channels: Bools) -> None:
         """Forget running peaks: what was found to be real is no tail."""
