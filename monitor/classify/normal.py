@@ -67,6 +67,8 @@ _VARIABLE = re.compile(
 # By the group of ``_VARIABLE``: its words, and a token that has the same ones.
 _SHAPES = ("", " id", " addr", " ip", " id")
 _STAND_INS = ("", " 0000000", " a@b", " 0.0.0.0", " 0000000")
+# White space as programs print it; what ends in letters may be a path.
+_WRITTEN_OUT = re.compile(r"\\[rnt](?![a-z])")
 # Between tokens: white space ends them, so none has this one in it.
 _BETWEEN = "\n"
 # Between the texts of a batch.
@@ -154,11 +156,20 @@ def alike(texts: Sequence[str]) -> list[str]:
 
 def _stood_in(text: str) -> str:
     text = f" {text} ".replace("\n", " ").replace("\r", " ").replace("\t", " ")
-    return _VARIABLE.sub(_stand_in, text)[1:-1]
+    return _VARIABLE.sub(_stand_in, broken(text))[1:-1]
 
 
 def _stand_in(found: re.Match[str]) -> str:
     return _STAND_INS[found.lastindex or 0]
+
+
+def broken(text: str) -> str:
+    r"""The text with white space for what a program printed for it.
+
+    >>> broken(r"550-No such user\r\n550 here")
+    '550-No such user  550 here'
+    """
+    return _WRITTEN_OUT.sub(" ", text) if "\\" in text else text
 
 
 def plain(text: str) -> str:
@@ -170,7 +181,7 @@ def plain(text: str) -> str:
     >>> plain("<joe@example.org>: Mailbox full (#5.2.2)")
     ' addr mailbox full 5.2.2 '
     """
-    tokens = text[:MAX_INPUT].split()
+    tokens = broken(text[:MAX_INPUT]).split()
     if len(tokens) > _MANY_TOKENS:
         words = _spelt(tokens)
     else:

@@ -47,8 +47,9 @@ _WEAK = (
     " server replied ",
     " reason ",
 )
-# Behind this stands what the *sender's* host said when the receiver asked it.
-_NO_FURTHER = " sender address rejected "
+# Behind these stands what was said of the *sender*: by its host when the receiver asked
+# it, and by a relay that did not know our own account.
+_NO_FURTHER = re.compile(" sender address rejected | sasl authentication failed ")
 # What an MTA names behind "in reply to"; a receiver's own text may name a header there.
 _ANSWERED = (
     *("initial", "banner", "ehlo", "helo", "lhlo", "starttls", "auth"),
@@ -156,7 +157,7 @@ wrapped=True)
     said = frozenset(words.split())
     start = 0
     if not _START_WORDS.isdisjoint(said):
-        start = _start(words.partition(_NO_FURTHER)[0] + " ")
+        start = _start(_NO_FURTHER.split(words, 1)[0] + " ")
     inner = words[start - 1 :] if start else words
     if not _CLOSER_WORDS.isdisjoint(said):
         inner = _closed(inner)

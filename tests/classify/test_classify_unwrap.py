@@ -52,6 +52,15 @@ CASES = [
         "5.4.7 exceeded max time (last transfail: 452 4.2.2 over quota)",
         ("452 4.2.2 over quota", 452, "4.2.2", ""),
     ),
+    (
+        "SASL authentication failed; server mx.example.org[192.0.2.1] said: 525 off",
+        (
+            "sasl authentication failed server mx example org ip said 525 off",
+            0,
+            "",
+            "",
+        ),
+    ),
     ("Diagnostic-Code: smtp;552 5.2.2 full", ("552 5.2.2 full", 552, "5.2.2", "")),
     ("550 #5.7.1 no", ("550 5.7.1 no", 550, "5.7.1", "")),
     ("550 sorry (#5.1.1)", ("550 sorry 5.1.1", 550, "5.1.1", "")),
