@@ -224,14 +224,15 @@ def _codes(text: str) -> tuple[int, str]:
 
 
 def _joined(text: str) -> str:
-    """Continued lines as one: the repeated heads inside go."""
-    head = _HEAD.match(text)
-    if head is None:
+    """Continued lines as one: the repeated heads inside go. Behind other words a code
+    alone may be a number; one with its status is a head.
+    """
+    head = _HEAD.search(text)
+    if head is None or (head.start() and not head[2]):
         return text
     again = head[0] + " "
-    if text.count(again) < 2:
-        return text
-    return again + text[len(again) :].replace(again, " ")
+    before, first, rest = text.partition(again)
+    return before + first + rest.replace(again, " ")
 
 
 def _headed(text: str, code: int, status: str) -> str:
