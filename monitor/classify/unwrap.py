@@ -26,6 +26,7 @@ _NEAR = (
     " last smtp error ",
     " last response ",
     " server returned was ",
+    " response from the remote server was ",
     " unknown address error ",
     " other mail system problem ",
     " diagnostic code smtp ",

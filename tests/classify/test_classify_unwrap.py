@@ -49,6 +49,11 @@ CASES = [
         ("450 4.4.316 connection refused", 450, "4.4.316", ""),
     ),
     (
+        "See the technical details below for more information."
+        " The response from the remote server was: 550 5.1.1 unknown",
+        ("550 5.1.1 unknown", 550, "5.1.1", ""),
+    ),
+    (
         "5.4.7 exceeded max time (last transfail: 452 4.2.2 over quota)",
         ("452 4.2.2 over quota", 452, "4.2.2", ""),
     ),
