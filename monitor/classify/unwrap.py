@@ -65,7 +65,7 @@ _CLOSERS = (
     " 503 bad sequence ",
     *(f" in reply to {word} " for word in _ANSWERED),
     " giving up on ",
-    " delivery attempts ",
+    *(f" delivery attempts {number} " for number in range(10)),
     " for more information ",
     " learn more ",
     " to learn more ",

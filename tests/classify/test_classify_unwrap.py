@@ -71,6 +71,10 @@ CASES = [
         "mx1: 550-5.7.1 what a 550-5.7.1 policy 550 5.7.1 says, not 550",
         ("mx1 550 5.7.1 what a policy says not 550", 0, "5.7.1", ""),
     ),
+    (
+        "417 the number of delivery attempts is used up (delivery attempts: 4)",
+        ("417 the number of delivery attempts is used up", 417, "", ""),
+    ),
     ("550 #5.7.1 no", ("550 5.7.1 no", 550, "5.7.1", "")),
     ("550 sorry (#5.1.1)", ("550 sorry 5.1.1", 550, "5.1.1", "")),
     ("no code at all", ("no code at all", 0, "", "")),
