@@ -156,17 +156,17 @@ def alike(texts: Sequence[str]) -> list[str]:
 
 def _stood_in(text: str) -> str:
     text = f" {text} ".replace("\n", " ").replace("\r", " ").replace("\t", " ")
-    return _VARIABLE.sub(_stand_in, broken(text))[1:-1]
+    return _VARIABLE.sub(_stand_in, respaced(text))[1:-1]
 
 
 def _stand_in(found: re.Match[str]) -> str:
     return _STAND_INS[found.lastindex or 0]
 
 
-def broken(text: str) -> str:
+def respaced(text: str) -> str:
     r"""The text with white space for what a program printed for it.
 
-    >>> broken(r"550-No such user\r\n550 here")
+    >>> respaced(r"550-No such user\r\n550 here")
     '550-No such user  550 here'
     """
     return _WRITTEN_OUT.sub(" ", text) if "\\" in text else text
@@ -181,7 +181,7 @@ def plain(text: str) -> str:
     >>> plain("<joe@example.org>: Mailbox full (#5.2.2)")
     ' addr mailbox full 5.2.2 '
     """
-    tokens = broken(text[:MAX_INPUT]).split()
+    tokens = respaced(text[:MAX_INPUT]).split()
     if len(tokens) > _MANY_TOKENS:
         words = _spelt(tokens)
     else:

@@ -65,7 +65,6 @@ _CLOSERS = (
     " 503 bad sequence ",
     *(f" in reply to {word} " for word in _ANSWERED),
     " giving up on ",
-    *(f" delivery attempts {number} " for number in range(10)),
     " for more information ",
     " learn more ",
     " to learn more ",
@@ -73,6 +72,8 @@ _CLOSERS = (
     " for explanation ",
     " for an explanation ",
 )
+# How often a relay tried.
+_ATTEMPTS = re.compile(r" delivery attempts \d+ ")
 # Cox, Charter and others put "AUP#CODE" at the very end, behind a link.
 _TOKEN = " aup "
 _STEPS = (
@@ -128,7 +129,7 @@ def _telling(phrases: Iterable[str]) -> frozenset[str]:
 
 
 _START_WORDS = _telling((*_NEAR, *_FAR, *_WEAK))
-_CLOSER_WORDS = _telling(_CLOSERS)
+_CLOSER_WORDS = _telling((*_CLOSERS, " attempts "))
 _STEP_WORDS = _telling(phrase for phrase, _ in (*_STEPS, *_ENDS))
 #: How far behind an opener the reply's head may stand: a host name and an address.
 _HEAD_WITHIN = 120
@@ -199,7 +200,8 @@ def _closed(text: str) -> str:
     for closer in _CLOSERS:
         if closer in text[1:]:
             text = text[: text.index(closer, 1) + 1]
-    return text
+    tried = _ATTEMPTS.search(text, 1)
+    return text[: tried.start() + 1] if tried else text
 
 
 def _token_behind(words: str, text: str) -> str:

@@ -18,7 +18,7 @@ from monitor.observe.case import Case
 
 #: Raised whenever an older worker's snapshot could not be loaded as it was meant. An
 #: owner that meets one begins anew from the counts, which are kept for hours.
-VERSION = 3
+VERSION = 4
 
 #: Fast compression: most counts are 0, and the next second of mail is waiting.
 LEVEL = 1

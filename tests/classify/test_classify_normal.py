@@ -11,9 +11,9 @@ from monitor.classify import Classifier, template_of
 from monitor.classify.normal import (
     MAX_INPUT,
     alike,
-    broken,
     fold,
     plain,
+    respaced,
     spell,
     spell_all,
 )
@@ -64,7 +64,7 @@ def test_patterns_fold_as_texts_do(text: str) -> None:
 
 
 def spelt(text: str) -> str:
-    return "".join(map(spell, broken(text).split()))
+    return "".join(map(spell, respaced(text).split()))
 
 
 @given(st.text(max_size=300) | st.text("\\rn5.aA@", max_size=30))

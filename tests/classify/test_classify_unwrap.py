@@ -72,7 +72,7 @@ CASES = [
         ("mx1 550 5.7.1 what a policy says not 550", 0, "5.7.1", ""),
     ),
     (
-        "417 the number of delivery attempts is used up (delivery attempts: 4)",
+        "417 the number of delivery attempts is used up (delivery attempts: 14)",
         ("417 the number of delivery attempts is used up", 417, "", ""),
     ),
     ("550 #5.7.1 no", ("550 5.7.1 no", 550, "5.7.1", "")),

@@ -29,7 +29,7 @@ class Plain:
         weights = FAILED[channel, :, None], AGAINST[channel, :, None]
         evidence = np.array(weights, np.float32)
         found = evidence[0] * sums[0] + evidence[1] * sums[1]
-        sums[:, found <= 1e-6] = 0.0
+        sums[:, found <= 0.0] = 0.0
         self.sums[:, channel][..., keys], self.start[channel][:, keys] = sums, start
         best: Floats = np.maximum(found.max(axis=0), 0.0)
         return best

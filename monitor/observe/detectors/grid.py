@@ -61,7 +61,8 @@ class Grid:
 
     def __init__(self, capacity: int, weights: Singles, kept: int) -> None:
         #: Of the evidence with its sign turned: then the first bit tells what is open.
-        self._costs = -weights
+        #: No -0 is among them, which minus 0 would be.
+        self._costs = np.float32(0) - weights
         self._capacity = capacity
         #: Where the windows of a key are; nothing as long as no key has any.
         self._place: Array = np.zeros(0, np.int32)

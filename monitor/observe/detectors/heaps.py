@@ -138,13 +138,13 @@ class Heaps:
         pairs = np.flatnonzero(counts[FAILED] >= PAIR)
         failed, usual = counts[FAILED].take(pairs), counts[AGAINST].take(pairs)
         many = np.flatnonzero(failed > LEAST_LIFT * usual)
+        many = many[look.known[rows[pairs[many]], channel]]
         going = self._moments[_KEY, self._going_on(channel, look.now)]
         held = np.count_nonzero(self._moments[_CHANNEL] == channel)
         room = (MOST_MOMENTS - held + 1) // 2
         nats = deviance(failed[many], usual[many], _NO_SPREAD)
         many = pairs[many[np.argsort(-nats, kind="stable")[: room + len(going)]]]
         fresh = (keys[many, None] != going).all(axis=1)
-        fresh &= look.known[rows[many], channel]
         new = np.sort(keys[many[fresh][:room]])
         first, self._used = self._used, self._used + len(new)
         entry = self._moments[:, first:]
