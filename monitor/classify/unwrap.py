@@ -198,8 +198,8 @@ def _behind(words: str, opener: str) -> int:
 
 def _closed(text: str) -> str:
     for closer in _CLOSERS:
-        if closer in text[1:]:
-            text = text[: text.index(closer, 1) + 1]
+        if (at := text.find(closer, 1)) > 0:
+            text = text[: at + 1]
     tried = _ATTEMPTS.search(text, 1)
     return text[: tried.start() + 1] if tried else text
 
