@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache, reduce
 from itertools import chain
-from operator import or_
+from operator import add, or_
 from typing import NamedTuple
 
 from monitor.classify.dialect import read
@@ -96,7 +96,7 @@ class _Masks(dict[str, int]):
                 self._stems[key[:-1]] = mask
         for key, mask in words.items():
             self[key] = mask | self._stems.get(key[:STEM], 0)
-        self._unspaced = [key for key in words if key[0] >= UNSPACED]
+        self._unspaced = frozenset(key for key in words if key[0] >= UNSPACED)
 
     def __missing__(self, word: str) -> int:
         return self._stems.get(word[:STEM], 0)
@@ -107,7 +107,7 @@ class _Masks(dict[str, int]):
         if len(words) > MANY_WORDS:
             words = self._telling(words)
         if not text.isascii() and _UNSPACED.search(text):
-            words += [char for char in self._unspaced if char in text]
+            words += self._unspaced.intersection(chain(text, map(add, text, text[1:])))
             words.append(ANY_UNSPACED)
         met = reduce(or_, map(self.__getitem__, words), self.free)
         places = met & ((1 << self._width) - 1)

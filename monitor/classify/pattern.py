@@ -85,10 +85,10 @@ class Pattern(NamedTuple):
     def needs(self) -> list[frozenset[str]]:
         """Sets of words and stems (``ine*``) of which a text must have one each.
 
-        Without spaces there are no words, and characters stand for them.
+        Without spaces there are no words, and pairs of characters stand for them.
         """
         if not self.spaced:
-            needed = [chars for node in self.nodes if (chars := _one_char_each(node))]
+            needed = [some for node in self.nodes if (some := _one_piece_each(node))]
             return needed or [frozenset({ANY_UNSPACED})]
         return [words for unit in _units(self.nodes) if (words := _unit_words(unit))]
 
@@ -260,10 +260,18 @@ def _one_word_each(texts: Iterator[str]) -> frozenset[str]:
     return frozenset(words) if all(words) else frozenset()
 
 
-def _one_char_each(node: Node) -> frozenset[str]:
-    """One character of each spelling; empty when a spelling needs none."""
+def _one_piece_each(node: Node) -> frozenset[str]:
+    """A pair or a character of each spelling; empty when a spelling needs none."""
     if isinstance(node, Wild) or (isinstance(node, Group) and node.optional):
         return frozenset()
-    # Of kana and kanji the latter say more, and are the greater characters.
-    chars = frozenset(max(text, default="") for text in strings((node,)))
-    return chars if min(chars) >= UNSPACED else frozenset()
+    # What stands beside something wild in a sample need not do so in a text.
+    length = 1 if _has_wild((node,)) else 2
+    pieces = frozenset(_piece(text, length) for text in strings((node,)))
+    return pieces if min(pieces) >= UNSPACED else frozenset()
+
+
+def _piece(text: str, length: int) -> str:
+    """What says most: of kana and kanji the latter, the greater characters."""
+    pieces = (text[at : at + length] for at in range(len(text) - length + 1))
+    telling = (piece for piece in pieces if min(piece) >= UNSPACED)
+    return max(telling, default="") or max(text, default="")
