@@ -23,15 +23,15 @@ TRIED, FEW, HEAP = 100.0, 1.0, 40.0
 
 
 class Mail:
-    """Shows a rule one look after the other, some seconds apart."""
+    """Shows a rule one look after the other, ten seconds apart."""
 
-    def __init__(self, keys: int = KEYS, seconds: float = 10.0) -> None:
-        self.keys, self.seconds = keys, seconds
+    def __init__(self, keys: int = KEYS) -> None:
+        self.keys = keys
         self.rule = NbGlr(ObservePolicy(), keys)
         self.now = EPOCH
 
     def look(self, *failed: float, tried: float = TRIED) -> Reading:
-        self.now += self.seconds
+        self.now += 10.0
 
         def full(value: float) -> Array:
             return np.full((self.keys, WIDTH), value)
