@@ -162,6 +162,14 @@ def _process() -> tuple[Panel, ...]:
             Query(f"sum(bouncemon_observer_keys{{{FLEET}}})", "scopes"),
         ),
         graph(
+            "What is too much",
+            "What an observer had to forget or to leave out to keep its bounds, and "
+            "scopes over their line without a cause among the cells, per second.",
+            "ops",
+            Query(per_second("bouncemon_observer_bounds_total", "bound"), "{{bound}}"),
+            Query(per_second("bouncemon_unexplained_anomalies_total"), "unexplained"),
+        ),
+        graph(
             "Owners and assignments",
             "Who observes a fleet (one each), and rebalances.",
             "short",

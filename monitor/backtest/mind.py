@@ -7,6 +7,7 @@ import msgspec
 from monitor.backtest.curves import Curves
 from monitor.backtest.journal import Found, Journal
 from monitor.events import Mode
+from monitor.observe import Bound
 from monitor.observe.policy import MAX_SLOT_SECONDS, WEEK_SECONDS
 from monitor.pipeline import FleetMind, FleetPolicy
 
@@ -139,5 +140,5 @@ class Mind:
             expected_false_pages=round(a_week * span / WEEK_SECONDS, 6),
             expected_false_pages_per_week=round(a_week, 6),
             unexplained=stats.unexplained,
-            refused=stats.refused,
+            refused=stats.bitten[Bound.INCIDENTS],
         )

@@ -5,6 +5,7 @@ of ``tick``. The theory of operation is at the top of ``observer.py``; where to 
 new rule is in ``detectors``.
 """
 
+from monitor.observe.bounds import Bound
 from monitor.observe.gate import HEALTHY, Health
 from monitor.observe.observer import FleetObserver, ObserverStats
 from monitor.observe.policy import DEFAULT_LIMITS, Limit, ObservePolicy
@@ -13,6 +14,7 @@ from monitor.observe.rates import ScopeRate
 __all__ = [
     "DEFAULT_LIMITS",
     "HEALTHY",
+    "Bound",
     "FleetObserver",
     "Health",
     "Limit",

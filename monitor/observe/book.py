@@ -19,6 +19,7 @@ from monitor.events import (
     Severity,
 )
 from monitor.observe.arrays import Array, Bools, Floats, Ints
+from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import Case, Writer
 from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH, mask_of
 from monitor.observe.inquiry import Finding
@@ -58,12 +59,19 @@ class Book:
         self._writer = writer
         self.cases: list[Case] = []
         self.refused = 0
+        #: Closed cases forgotten while they could have opened again.
+        self.dropped = 0
         self._written: dict[str, Incident] = {}
 
     @property
     def fleet(self) -> str:
         """Whose book it is."""
         return self._writer.fleet
+
+    @property
+    def bitten(self) -> Bitten:
+        """How often the bounds of the book were met."""
+        return {Bound.INCIDENTS: self.refused, Bound.CLOSED: self.dropped}
 
     def find(self, incident_id: str) -> Case | None:
         """The open case of this id."""
@@ -231,8 +239,9 @@ class Book:
         ]
 
     def _forget(self, now: float) -> None:
-        closed = self.lately_closed(now)[-MOST_CLOSED:]
-        kept = {id(case) for case in closed}
+        closed = self.lately_closed(now)
+        self.dropped += max(0, len(closed) - MOST_CLOSED)
+        kept = {id(case) for case in closed[-MOST_CLOSED:]}
         self.cases = [c for c in self.cases if c.is_open or id(c) in kept]
         for gone in self._written.keys() - {case.id for case in self.open}:
             del self._written[gone]

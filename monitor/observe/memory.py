@@ -18,6 +18,7 @@ from monitor.observe.arrays import (
     widened,
 )
 from monitor.observe.baseline import HIGHEST_RATE, Baseline
+from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.channels import WIDTH, split
 from monitor.observe.dispersion import BLOCK_SECONDS, Dispersion
 from monitor.observe.inbox import matrix
@@ -104,6 +105,17 @@ class Memory:
         ]
         self._refreshed: tuple[int, int] | None = None
         self._gone: Ints = np.zeros(0, np.int64)
+
+    @property
+    def bitten(self) -> Bitten:
+        """How often the bounds of what is kept here were met."""
+        return {
+            Bound.SCOPES: self.catalog.evicted_keys,
+            Bound.CELLS: self.catalog.evicted_leaves,
+            Bound.NEWCOMERS: self.catalog.overflow,
+            Bound.SLOTS: self.leaves.dropped,
+            Bound.REASONS: self.reasons.refused,
+        }
 
     def attach(self, keyed: Keyed) -> None:
         """Keep the places of one more component in step."""

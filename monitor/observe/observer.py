@@ -15,6 +15,7 @@ from typing import Self
 from monitor.errors import MonitorError
 from monitor.events import CountDelta, Incident, Scope
 from monitor.observe.book import Batch, Book
+from monitor.observe.bounds import Bitten
 from monitor.observe.case import Writer
 from monitor.observe.channels import split
 from monitor.observe.gate import HEALTHY, Health
@@ -38,25 +39,22 @@ from monitor.observe.windows import FUTURE_SECONDS
 class ObserverStats:
     """How the observer is doing; totals since the start unless a name says otherwise.
 
-    ``keys`` and ``leaves`` have a place now; ``overflow`` found none; ``stale_deltas``
-    taught but could not alarm; ``waiting_slots`` wait for the next tick;
-    ``unexplained`` anomalies had no cause among the leaves; ``refused`` causes did not
-    fit into the book; ``threshold`` is in nats; ``expected_false_pages`` is a week's;
-    ``baseline_age_seconds`` is the event time learned from; ``rhythms`` scopes and
-    channels have a rhythm of their own, ``rhythms_refused`` found no place for one;
-    ``snapshot_bytes`` is the size of the last snapshot.
+    ``keys`` and ``leaves`` have a place now; ``bitten`` says which bounds were met;
+    ``stale_deltas`` taught but could not alarm; ``waiting_slots`` wait for the next
+    tick; ``unexplained`` anomalies had no cause among the leaves; ``threshold`` is in
+    nats; ``expected_false_pages`` is a week's; ``baseline_age_seconds`` is the event
+    time learned from; ``rhythms`` scopes and channels have a rhythm of their own,
+    ``rhythms_refused`` found no place for one; ``snapshot_bytes`` is the size of the
+    last snapshot.
     """
 
     keys: int
     leaves: int
-    evicted_keys: int
-    evicted_leaves: int
-    overflow: int
+    bitten: Bitten
     stale_deltas: int
     waiting_slots: int
     open_incidents: int
     unexplained: int
-    refused: int
     threshold: float
     expected_false_pages: float
     baseline_age_seconds: float
@@ -148,14 +146,11 @@ class FleetObserver:
         return ObserverStats(
             keys=catalog.keys,
             leaves=catalog.leaves,
-            evicted_keys=catalog.evicted_keys,
-            evicted_leaves=catalog.evicted_leaves,
-            overflow=catalog.overflow,
+            bitten=self._memory.bitten | self._book.bitten | self._watch.bitten,
             stale_deltas=self._stale,
             waiting_slots=self._inbox.slots,
             open_incidents=len(self._book.open) + len(self._watch.rounds.tickets.open),
             unexplained=self._watch.unexplained,
-            refused=self._book.refused,
             threshold=self._watch.threshold,
             expected_false_pages=self._watch.expected_false_pages,
             baseline_age_seconds=self._memory.baseline.age_seconds,

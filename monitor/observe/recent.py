@@ -69,6 +69,8 @@ class RecentLeaves:
         self._most = max(2, int(HORIZON_SECONDS // slot_seconds))
         self._slots: dict[int, list[_Piece]] = {}
         self.rows = 0
+        #: Slots let go before their time.
+        self.dropped = 0
 
     @property
     def first(self) -> int:
@@ -89,6 +91,7 @@ class RecentLeaves:
             self._drop(old)
         while self.rows > MAX_ROWS and len(self._slots) > 1:
             self._drop(min(self._slots))
+            self.dropped += 1
 
     def since(self, slot: int) -> Rows:
         """All rows of a slot and those after it."""
@@ -198,6 +201,8 @@ class RecentReasons:
     def __init__(self, slot_seconds: float) -> None:
         self._most = max(2, int(HORIZON_SECONDS // slot_seconds))
         self._slots: dict[int, dict[_Name, ReasonCount]] = {}
+        #: Rows that found no place.
+        self.refused = 0
 
     def add(self, slot: int, reasons: Iterable[ReasonCount]) -> None:
         """Add reasons of one slot."""
@@ -209,6 +214,8 @@ class RecentReasons:
                 names[name] = _sum(old, new)
             elif len(names) < MAX_REASONS:
                 names[name] = new
+            else:
+                self.refused += 1
         last = max(self._slots) - self._most
         for gone in [old for old in self._slots if old <= last]:
             del self._slots[gone]

@@ -73,6 +73,8 @@ class Replies:
         self._first = self._swept = 0.0
         #: A text seen more often than this within a week is never called new.
         self.error = 0.0
+        #: Rows dropped to make room.
+        self.dropped = 0
 
     def note(
         self, seconds: float, reasons: Sequence[ReasonCount], news: bool
@@ -141,7 +143,9 @@ class Replies:
         self.error += taken
         for row in self._rows.values():
             row.count -= taken
+        before = len(self._rows)
         self._rows = {name: row for name, row in self._rows.items() if row.count > 0}
+        self.dropped += before - len(self._rows)
 
     def _sweep(self, seconds: float) -> None:
         self._swept = self._swept or seconds

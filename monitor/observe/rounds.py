@@ -19,6 +19,7 @@ from monitor.events import (
 )
 from monitor.observe.arrays import Bools, Floats, Ints, State
 from monitor.observe.book import covers, keys_of
+from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, TWINS, WIDTH
 from monitor.observe.detectors import NEW_REPLY, Detector, Look, Reading
 from monitor.observe.detectors.drift import SCREEN, Drift
@@ -82,6 +83,14 @@ class Rounds:
         self._watching = self._ticked = self._done = 0.0
         self.tickets = Tickets(fleet)
         self.gate = Gate(policy.stale_after_seconds)
+
+    @property
+    def bitten(self) -> Bitten:
+        """How often the bounds of tickets and known texts were met."""
+        return {
+            Bound.TICKETS: self.tickets.refused,
+            Bound.TEXTS: self._replies.dropped,
+        }
 
     def look(self, look: Look) -> None:
         """Show new counts to the slow rules."""

@@ -22,6 +22,7 @@ from monitor.observe.blame import (
     search,
 )
 from monitor.observe.book import Book, inside, keys_of
+from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
 from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading, detectors_of
@@ -90,6 +91,13 @@ class Watch:
     def expected_false_pages(self) -> float:
         """False pages a week that finished excursions foretell."""
         return self._knob.expected_false_pages
+
+    @property
+    def bitten(self) -> Bitten:
+        """How often the bounds of rules and rounds were met."""
+        heaps = (d.heaps for d in self._detectors if isinstance(d, NbGlr))
+        unwatched = sum(one.unwatched for one in heaps)
+        return self.rounds.bitten | {Bound.MOMENTS: unwatched}
 
     def judge(self, fresh: list[Sums], now: float, seconds: float) -> None:
         """Let the rules look at new counts, and find out what they have seen.

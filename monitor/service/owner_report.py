@@ -70,8 +70,10 @@ class OwnerReport:
         observer.threshold.labels(mind.fleet).set(stats.threshold)
         observer.false_pages.labels(mind.fleet).set(stats.expected_false_pages)
         grown = self._growth.of
-        evicted = grown((mind.fleet, "evicted"), stats.evicted_keys)
-        observer.evicted_keys.inc(evicted)
+        for bound, total in stats.bitten.items():
+            observer.bitten.labels(bound).inc(grown((mind.fleet, bound), total))
+        unexplained = grown((mind.fleet, "unexplained"), stats.unexplained)
+        observer.unexplained.inc(unexplained)
         stale = grown((mind.fleet, "stale"), stats.stale_deltas)
         observer.stale_slots.inc(stale)
 

@@ -13,7 +13,8 @@ from monitor.events import (
     Scope,
     Severity,
 )
-from monitor.observe import DEFAULT_LIMITS
+from monitor.observe import DEFAULT_LIMITS, Bound
+from monitor.observe import book as room
 from monitor.observe.book import MOST_OPEN, Batch, Book, covers, inside, keys_of
 from monitor.observe.case import STANDING_SECONDS, UPDATE_SECONDS, Case, Writer
 from monitor.observe.channels import CHANNELS, WIDTH
@@ -276,7 +277,19 @@ def test_the_book_is_bounded() -> None:
     for number in range(MOST_OPEN + 3):
         on.file(finding(Scope(campaign=f"c{number}")), NOW)
     assert len(on.open) == MOST_OPEN
-    assert on.refused == 3
+    assert on.bitten == {Bound.INCIDENTS: 3, Bound.CLOSED: 0}
+
+
+def test_of_closed_incidents_the_latest_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "MOST_CLOSED", 2)
+    on = book()
+    for number in range(5):
+        filed(on, finding(Scope(campaign=f"c{number}")))
+    run_dry(on, NOW)
+    assert len(on.lately_closed(NOW + 910.0)) == 2
+    assert on.bitten == {Bound.INCIDENTS: 0, Bound.CLOSED: 3}
 
 
 @pytest.mark.parametrize(

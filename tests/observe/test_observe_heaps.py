@@ -10,7 +10,12 @@ from monitor.observe import ObservePolicy
 from monitor.observe.arrays import Array
 from monitor.observe.channels import CHANNELS, PRIOR, WIDTH
 from monitor.observe.detectors import Look, Reading
-from monitor.observe.detectors.heaps import ALONE_SECONDS, HEAP_NATS, LEAST_LIFT
+from monitor.observe.detectors.heaps import (
+    ALONE_SECONDS,
+    HEAP_NATS,
+    LEAST_LIFT,
+    MOST_MOMENTS,
+)
 from monitor.observe.detectors.nb_glr import MARGIN, NbGlr
 
 EPOCH = 1_767_571_200.0
@@ -129,6 +134,18 @@ def test_in_a_large_fleet_chance_hides_no_heaps() -> None:
         over.append(mail.look(*failed).over[key, HARD])
     assert all(over[:5])
     assert not any(over[-5:])
+    # Where four are many, there were some 1,450 moments a look, and 200 are watched.
+    many = 4.0 * FEW > LEAST_LIFT * TRIED * PRIOR * (1.0 + MARGIN)
+    looks = int(np.count_nonzero(many)) * len(over)
+    assert (
+        looks * 1_200 < mail.rule.heaps.unwatched < looks * (1_500 - MOST_MOMENTS // 2)
+    )
+
+
+def test_what_finds_room_is_watched() -> None:
+    mail = Mail()
+    mail.heaps(8)
+    assert mail.rule.heaps.unwatched == 0
 
 
 def test_heaps_come_back_from_a_snapshot() -> None:

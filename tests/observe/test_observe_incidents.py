@@ -12,7 +12,7 @@ from monitor.events import (
     Scope,
     Severity,
 )
-from monitor.observe import FleetObserver, ObservePolicy
+from monitor.observe import Bound, FleetObserver, ObservePolicy
 from monitor.observe.channels import CHANNELS
 from tests.observe.observe_world import EPOCH, SLOT, Run, Spike, World, delta_of
 
@@ -262,8 +262,8 @@ def test_more_scopes_than_places_are_survived() -> None:
     stats = run.observer.stats
     assert stats.keys <= 120
     assert stats.leaves <= 150
-    assert stats.evicted_keys > 0
-    assert stats.evicted_leaves > 0
+    assert stats.bitten[Bound.SCOPES] > 0
+    assert stats.bitten[Bound.CELLS] > 0
     assert [i.scope for i in run.opened.values()] == [spike.scope]
     (fleet,) = [
         r for r in run.observer.rates(5) if r.kind == "fleet" and r.window == "1h"
@@ -283,7 +283,7 @@ def test_a_tick_that_evicts_what_it_has_just_counted_goes_on() -> None:
             cells = [Cell(f"p{slot}", f"i{n}-{slot}", "c", "", "") for n in range(many)]
             observer.apply(delta_of(slot, cells, rows[:many]))
         observer.tick(EPOCH + SLOT * (3 * tick + 3))
-    assert observer.stats.evicted_keys > 300
+    assert observer.stats.bitten[Bound.SCOPES] > 300
     sent = {r.key: r.attempts for r in observer.rates(99) if r.window == "5m"}
     assert sent[""] == 8 * 60 * 9
     assert {count for key, count in sent.items() if key.startswith("i")} == {9.0}

@@ -53,6 +53,7 @@ def test_rows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {slot for slot, _ in held(leaves)} == {18, 19}
     leaves.add(20, np.arange(40), counts(*[1] * 40))
     assert {slot for slot, _ in held(leaves)} == {20}
+    assert leaves.dropped == 20
 
 
 def test_evicted_leaves_leave_nothing_to_their_successors() -> None:
@@ -94,6 +95,7 @@ def test_reasons_are_summed_by_name_and_bounded(
     reasons.add(4, [reason("a", 100)])
     kept = {one.campaign: (one.count, one.sample) for one in reasons.since(5)}
     assert kept == {"a": (7, "new"), "b": (1, "")}
+    assert reasons.refused == 1
     copy = RecentReasons(10.0)
     copy.load(reasons.state())
     assert copy.since(0) == reasons.since(0)

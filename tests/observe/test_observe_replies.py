@@ -83,6 +83,8 @@ def test_the_error_is_what_is_stated(stream: list[int], seed: int) -> None:
             seen[name] = seen.get(name, 0) + 1
             replies.note(float(number + 1), [said(name, 1)], news=True)
         assert replies.rows <= 16
+        assert replies.rows + replies.dropped >= len(seen)
+        assert (replies.dropped > 0) == (replies.error > 0)
         assert replies.error <= 2 * len(stream) / 16
         for name, count in seen.items():
             assert replies.last("p1", name) > 0 or count <= replies.error

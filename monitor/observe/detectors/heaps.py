@@ -89,6 +89,8 @@ class Heaps:
         self._looks: Floats = np.zeros(WIDTH)
         self._table: Floats = np.zeros((_PLANES, WIDTH * MOST_MOMENTS))
         self._used = 0
+        #: Moments that found no place in the table.
+        self.unwatched = 0
         self._settled = np.nan
 
     @property
@@ -140,12 +142,14 @@ class Heaps:
         many = np.flatnonzero(failed > LEAST_LIFT * usual)
         many = many[look.known[rows[pairs[many]], channel]]
         going = self._moments[_KEY, self._going_on(channel, look.now)]
+        going = going.astype(np.int64)
+        many = many[~np.isin(keys[pairs[many]], going, kind="table")]
         held = np.count_nonzero(self._moments[_CHANNEL] == channel)
         room = (MOST_MOMENTS - held + 1) // 2
         nats = deviance(failed[many], usual[many], _NO_SPREAD)
-        many = pairs[many[np.argsort(-nats, kind="stable")[: room + len(going)]]]
-        fresh = (keys[many, None] != going).all(axis=1)
-        new = np.sort(keys[many[fresh][:room]])
+        most = many[np.argsort(-nats, kind="stable")[:room]]
+        new = np.sort(keys[pairs[most]])
+        self.unwatched += len(many) - len(new)
         first, self._used = self._used, self._used + len(new)
         entry = self._moments[:, first:]
         entry[:] = 0.0

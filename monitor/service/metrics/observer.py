@@ -6,6 +6,7 @@ from itertools import product
 from prometheus_client import Counter
 
 from monitor.events import Channel, Incident, IncidentKind, IncidentState, Severity
+from monitor.observe import Bound
 from monitor.service.metrics.declare import Book, Entry
 from monitor.service.metrics.family import Family, FleetRows, Labels, open_labels
 from monitor.service.metrics.scopes import ScopeFamilies, ScopeRow
@@ -63,8 +64,10 @@ class ObserverMetrics:
         self.leaves = book.gauge(
             "bouncemon_observer_leaves", "Cells held in memory, all fleets."
         )
-        self.evicted_keys = book.counter(
-            "bouncemon_evicted_keys_total", "Idle scopes forgotten to keep the bound."
+        self.bitten = book.counter(
+            "bouncemon_observer_bounds_total",
+            "What had to go, or to stay out, since an observer holds no more of it.",
+            bound=Bound,
         )
         self.rhythms_refused = book.gauge(
             "bouncemon_rhythms_refused",
@@ -91,6 +94,10 @@ class ObserverMetrics:
         )
 
     def _declare_incidents(self, book: Book) -> None:
+        self.unexplained = book.counter(
+            "bouncemon_unexplained_anomalies_total",
+            "Scopes over their line for which no cause was found among the cells.",
+        )
         self.incidents_open = book.gauge(
             "bouncemon_incidents_open",
             "Incidents open or recovering.",
