@@ -162,9 +162,9 @@ def _process() -> tuple[Panel, ...]:
             Query(f"sum(bouncemon_observer_keys{{{FLEET}}})", "scopes"),
         ),
         graph(
-            "What is too much",
+            "Bounds that bite",
             "What an observer had to forget or to leave out to keep its bounds, and "
-            "scopes over their line without a cause among the cells, per second.",
+            "inquiries that found no cause among the cells, per second.",
             "ops",
             Query(per_second("bouncemon_observer_bounds_total", "bound"), "{{bound}}"),
             Query(per_second("bouncemon_unexplained_anomalies_total"), "unexplained"),

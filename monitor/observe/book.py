@@ -239,7 +239,7 @@ class Book:
         ]
 
     def _forget(self, now: float) -> None:
-        closed = self.lately_closed(now)
+        closed = sorted(self.lately_closed(now), key=lambda case: case.closed_at or 0.0)
         self.dropped += max(0, len(closed) - MOST_CLOSED)
         kept = {id(case) for case in closed[-MOST_CLOSED:]}
         self.cases = [c for c in self.cases if c.is_open or id(c) in kept]

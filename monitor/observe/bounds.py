@@ -4,7 +4,9 @@ from enum import StrEnum
 
 
 class Bound(StrEnum):
-    """What there is only so much room for, counted by what had to go or to stay out."""
+    """What there is only so much room for, counted by what had to go or to stay out,
+    and again each time it came again.
+    """
 
     #: Scopes and cells that had been idle longest, and went for new ones; and those
     #: that stayed out since none was idle.

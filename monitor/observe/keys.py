@@ -266,11 +266,6 @@ class Catalog:
         self._new_keys = []
         return new
 
-    @property
-    def _totals(self) -> tuple[int, int, int, int]:
-        evicted = self.evicted_leaves, self.evicted_keys
-        return *evicted, self.overflow, self.admitted
-
     def state(self) -> State:
         """Arrays that a snapshot needs, with ``names`` beside them."""
         leaves, keys = slice(self._leaves.end), slice(self._keys.end)
@@ -283,7 +278,7 @@ class Catalog:
             "key_seen": self.key_seen[keys],
             "key_kind": self.key_kind[keys],
             "key_parts": self.key_parts[keys],
-            "totals": np.array(self._totals),
+            "totals": np.array([self.admitted]),
         }
 
     def load(self, names: Sequence[str], state: State) -> None:
@@ -294,8 +289,7 @@ class Catalog:
         self.leaf_keys, self.leaf_seen = state["leaf_keys"], state["leaf_seen"]
         self.key_seen, self.key_kind = state["key_seen"], state["key_kind"]
         self.key_parts = state["key_parts"]
-        totals = state["totals"].tolist()
-        self.evicted_leaves, self.evicted_keys, self.overflow, self.admitted = totals
+        self.admitted = int(state["totals"][-1])
         self._new_keys, self._members = [], {}
 
     def _renumber(self) -> None:

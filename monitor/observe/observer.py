@@ -41,7 +41,7 @@ class ObserverStats:
 
     ``keys`` and ``leaves`` have a place now; ``bitten`` says which bounds were met;
     ``stale_deltas`` taught but could not alarm; ``waiting_slots`` wait for the next
-    tick; ``unexplained`` anomalies had no cause among the leaves; ``threshold`` is in
+    tick; ``unexplained`` inquiries found no cause among the leaves; ``threshold`` is in
     nats; ``expected_false_pages`` is a week's; ``baseline_age_seconds`` is the event
     time learned from; ``rhythms`` scopes and channels have a rhythm of their own,
     ``rhythms_refused`` found no place for one; ``snapshot_bytes`` is the size of the

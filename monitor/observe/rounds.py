@@ -78,7 +78,7 @@ class Rounds:
         self._policy, self._memory, self._rules = policy, memory, rules
         self._drift = next((r for r in rules if isinstance(r, Drift)), None)
         self._silence = next((r for r in rules if isinstance(r, Silence)), None)
-        self._replies = Replies()
+        self.replies = Replies()
         self._threshold = np.inf
         self._watching = self._ticked = self._done = 0.0
         self.tickets = Tickets(fleet)
@@ -89,7 +89,7 @@ class Rounds:
         """How often the bounds of tickets and known texts were met."""
         return {
             Bound.TICKETS: self.tickets.refused,
-            Bound.TEXTS: self._replies.dropped,
+            Bound.TEXTS: self.replies.dropped,
         }
 
     def look(self, look: Look) -> None:
@@ -106,7 +106,7 @@ class Rounds:
             return
         news = self.gate.is_open and not self._policy.is_stale(slot, now)
         seconds = float(slot * self._policy.slot_seconds)
-        for found in self._replies.note(seconds, reasons, news):
+        for found in self.replies.note(seconds, reasons, news):
             self.tickets.tell(_news(found), now)
 
     def turn(self, now: float) -> None:
@@ -320,7 +320,7 @@ class Rounds:
     def _end_news(self, now: float) -> None:
         for ticket in self.tickets.of(IncidentKind.NEW_REPLY):
             matter = ticket.matter
-            last = self._replies.last(matter.scope.provider or "", matter.detail)
+            last = self.replies.last(matter.scope.provider or "", matter.detail)
             known = now - matter.start >= NEWS_LASTS_SECONDS
             if known or now - last >= NEWS_IDLE_SECONDS:
                 self.tickets.close(ticket, now)
@@ -329,12 +329,12 @@ class Rounds:
 
     def state(self) -> dict[str, State]:
         """What a snapshot needs beside the rules'."""
-        return {"tickets": self.tickets.state(), "replies": self._replies.state()}
+        return {"tickets": self.tickets.state(), "replies": self.replies.state()}
 
     def load(self, parts: Mapping[str, State]) -> None:
         """Take back what ``state`` gave."""
         self.tickets.load(parts["tickets"])
-        self._replies.load(parts["replies"])
+        self.replies.load(parts["replies"])
 
 
 def _counted_twice(channel: Channel) -> tuple[Channel, ...]:

@@ -26,6 +26,7 @@ from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
 from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading, detectors_of
+from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.inquiry import Finding, Inquiry, Suspicion
 from monitor.observe.keys import FIELDS
@@ -93,10 +94,14 @@ class Watch:
         return self._knob.expected_false_pages
 
     @property
+    def heaps(self) -> list[Heaps]:
+        """The heaps of the rules that count them."""
+        return [rule.heaps for rule in self._detectors if isinstance(rule, NbGlr)]
+
+    @property
     def bitten(self) -> Bitten:
         """How often the bounds of rules and rounds were met."""
-        heaps = (d.heaps for d in self._detectors if isinstance(d, NbGlr))
-        unwatched = sum(one.unwatched for one in heaps)
+        unwatched = sum(heaps.unwatched for heaps in self.heaps)
         return self.rounds.bitten | {Bound.MOMENTS: unwatched}
 
     def judge(self, fresh: list[Sums], now: float, seconds: float) -> None:
@@ -217,8 +222,8 @@ class Watch:
         inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
         findings = inquiry.findings(suspicion)
         filed = [self._file(finding, settled) for finding in findings]
+        self.unexplained += not findings
         if not any(filed):
-            self.unexplained += 1
             self._retry[name] = self._now + RETRY_SECONDS
 
     def _survey(self, start: float) -> Survey:

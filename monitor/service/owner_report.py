@@ -21,13 +21,15 @@ class OwnerReport:
     def __init__(self, metrics: Metrics, top_scopes: int) -> None:
         self._metrics = metrics
         self._top = top_scopes
-        self._growth = Growth()
+        self._growth: dict[str, Growth] = {}
         self._imbalances: dict[str, list[int]] = {}
         self._scopes_due: dict[str, float] = {}
+        self._leaves: dict[str, int] = {}
 
     def own(self, fleet: str, mode: Mode) -> None:
         """This worker observes the fleet now."""
         self._metrics.observer.own(fleet)
+        self._growth[fleet] = Growth()
         self._metrics.throttle.set_mode(mode)
 
     def disown(self, fleet: str) -> None:
@@ -35,6 +37,9 @@ class OwnerReport:
         self._metrics.observer.disown(fleet)
         self._metrics.throttle.disown(fleet)
         self._imbalances.pop(fleet, None)
+        self._growth.pop(fleet, None)
+        self._leaves.pop(fleet, None)
+        self._metrics.observer.leaves.set(sum(self._leaves.values()))
 
     def tally(self, result: TallyResult, number: int = 1) -> None:
         """Tallies were merged, or not."""
@@ -65,17 +70,16 @@ class OwnerReport:
         rates = mind.observer.rates(self._top)
         observer.set_scopes(mind.fleet, [ScopeRow(mind.fleet, *rate) for rate in rates])
         observer.keys.labels(mind.fleet).set(stats.keys)
-        observer.leaves.set(stats.leaves)
+        self._leaves[mind.fleet] = stats.leaves
+        observer.leaves.set(sum(self._leaves.values()))
         observer.rhythms_refused.labels(mind.fleet).set(stats.rhythms_refused)
         observer.threshold.labels(mind.fleet).set(stats.threshold)
         observer.false_pages.labels(mind.fleet).set(stats.expected_false_pages)
-        grown = self._growth.of
+        grown = self._growth[mind.fleet].of
         for bound, total in stats.bitten.items():
-            observer.bitten.labels(bound).inc(grown((mind.fleet, bound), total))
-        unexplained = grown((mind.fleet, "unexplained"), stats.unexplained)
-        observer.unexplained.inc(unexplained)
-        stale = grown((mind.fleet, "stale"), stats.stale_deltas)
-        observer.stale_slots.inc(stale)
+            observer.bitten.labels(bound).inc(grown(bound, total))
+        observer.unexplained.inc(grown("unexplained", stats.unexplained))
+        observer.stale_slots.inc(grown("stale", stats.stale_deltas))
 
     def ruled(self, mind: FleetMind, outflow: Outflow) -> None:
         """The governor decided something."""

@@ -285,10 +285,15 @@ def test_of_closed_incidents_the_latest_are_remembered(
 ) -> None:
     monkeypatch.setattr(room, "MOST_CLOSED", 2)
     on = book()
-    for number in range(5):
-        filed(on, finding(Scope(campaign=f"c{number}")))
-    run_dry(on, NOW)
-    assert len(on.lately_closed(NOW + 910.0)) == 2
+    cases = [filed(on, finding(Scope(campaign=f"c{n}"))) for n in range(5)]
+    # The first one lives longest: mail keeps it open for another minute.
+    for second in range(0, 1_000, 10):
+        if second < 60:
+            cases[0].recovery.add(NOW + second, 40.0, 20.0)
+        on.turn(NOW + second)
+    assert on.open == []
+    kept = {case.id for case in on.lately_closed(NOW + 1_000.0)}
+    assert kept == {cases[0].id, cases[4].id}
     assert on.bitten == {Bound.INCIDENTS: 0, Bound.CLOSED: 3}
 
 

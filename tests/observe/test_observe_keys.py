@@ -135,7 +135,8 @@ def test_what_was_saved_comes_back() -> None:
         keys.seat([cell(number)], slot=number)
     state = {name: array.copy() for name, array in keys.state().items()}
     copy.load(list(keys.names), state)
-    assert copy.evicted_leaves == keys.evicted_leaves
+    # Who takes over has evicted none.
+    assert (keys.evicted_leaves, copy.evicted_leaves) == (5, 0)
     for number in range(15, 25):
         assert copy.seat([cell(number)], 30 + number) == keys.seat(
             [cell(number)], 30 + number

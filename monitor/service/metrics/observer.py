@@ -66,7 +66,8 @@ class ObserverMetrics:
         )
         self.bitten = book.counter(
             "bouncemon_observer_bounds_total",
-            "What had to go, or to stay out, since an observer holds no more of it.",
+            "Times that something had to go, or to stay out, since an observer holds "
+            "no more of it; what comes again counts again.",
             bound=Bound,
         )
         self.rhythms_refused = book.gauge(
@@ -96,7 +97,8 @@ class ObserverMetrics:
     def _declare_incidents(self, book: Book) -> None:
         self.unexplained = book.counter(
             "bouncemon_unexplained_anomalies_total",
-            "Scopes over their line for which no cause was found among the cells.",
+            "Inquiries into an anomaly that found no cause among the cells, repeated "
+            "ones included.",
         )
         self.incidents_open = book.gauge(
             "bouncemon_incidents_open",
