@@ -23,6 +23,7 @@ from monitor.observe.channels import WIDTH, split
 from monitor.observe.dispersion import BLOCK_SECONDS, Dispersion
 from monitor.observe.inbox import matrix
 from monitor.observe.keys import FIRST_PLACES, Catalog
+from monitor.observe.lateness import Lateness
 from monitor.observe.policy import ObservePolicy
 from monitor.observe.recent import RecentLeaves, RecentReasons
 from monitor.observe.season import Season
@@ -104,6 +105,7 @@ class Memory:
             self.dispersion,
         ]
         self._refreshed: tuple[int, int] | None = None
+        self._lateness = Lateness()
         self._gone: Ints = np.zeros(0, np.int64)
 
     @property
@@ -169,19 +171,27 @@ class Memory:
     def learn(self, sums: Sums) -> None:
         """Teach baselines and dispersion what is normal."""
         self.baseline.advance(sums.slot)
+        varies = self._is_timely(sums)
         for part in slices_of(len(sums.keys)):
-            self._learn(sums.part(part))
+            self._learn(sums.part(part), varies)
 
-    def _learn(self, sums: Sums) -> None:
+    def _is_timely(self, sums: Sums) -> bool:
+        """Whether counts come about when others do, and not from a backlog: else they
+        would be an odd lot in the block of another minute.
+        """
+        assert self.baseline.head is not None
+        late = float(self.baseline.head - sums.slot - 1) * self._policy.slot_seconds
+        if late > self._policy.stale_after_seconds:
+            return False
+        return self._lateness.after(late, float(sums.tried[:, 0].sum())) < BLOCK_SECONDS
+
+    def _learn(self, sums: Sums, varies: bool) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]
         gate = np.where(warm.T, np.float32(WARM_GATE), np.float32(1.0)).T
         # What the hour makes of a rate is not for the baseline to learn again.
         tried = sums.tried * self.season.factors(sums.slot, keys)
         self.baseline.add(sums.slot, keys, tried * gate, sums.failed * gate)
-        assert self.baseline.head is not None
-        late = (self.baseline.head - sums.slot) * self._policy.slot_seconds
-        if late < BLOCK_SECONDS:
-            # What comes later would be an odd lot in the block of another minute.
+        if varies:
             info = rows_of(self.baseline.info, keys)
             # Where a score is high, too: leaving out the peaks of a rate that breathes
             # would make it look calm.
@@ -256,6 +266,7 @@ class Memory:
             "memory": {
                 "warm": self.warm[:size],
                 "refreshed": np.array(self._refreshed or (-1, -1)),
+                "lateness": np.array([self._lateness.seconds, self._lateness.volume]),
             },
         }
 
@@ -276,6 +287,8 @@ class Memory:
         self.warm[: len(own["warm"])] = own["warm"]
         slot, admitted = own["refreshed"].tolist()
         self._refreshed = (slot, admitted)
+        if "lateness" in own:  # snapshots of version 4 were once without it
+            self._lateness.seconds, self._lateness.volume = own["lateness"].tolist()
 
     def _settle(self) -> None:
         """Follow the catalog: clear the places of the evicted, make new ones."""
