@@ -129,6 +129,21 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
     expected = np.maximum(leaves.expected, _LEAST_EXPECTED)
     leaves = Leaves(leaves.codes, leaves.failed, expected)
     groupings = [_Grouping(columns, leaves.codes) for columns in COMBINATIONS]
+    chosen, fit = _greedy(groupings, leaves, cv)
+    if not all(candidate.dimensions for candidate in chosen):
+        # The best single name for two large causes may be the whole fleet, which then
+        # hides what they are: see what there is without it.
+        named = [grouping for grouping in groupings if grouping.columns]
+        others, without = _greedy(named, leaves, cv)
+        chosen = others if without.value > fit.value else chosen
+    chosen = _narrowed(chosen, groupings, leaves, cv)
+    return _causes(chosen, _fit(chosen, leaves), leaves)
+
+
+def _greedy(
+    groupings: list["_Grouping"], leaves: Leaves, cv: float
+) -> tuple[list[_Candidate], _Fit]:
+    """Take the best candidate as long as it pays; and what all of them are worth."""
     chosen: list[_Candidate] = []
     best = _fit(chosen, leaves)
     while len(chosen) < MOST_CAUSES:
@@ -142,8 +157,7 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
             break
         place = values.index(max(values))
         chosen, best = _pruned(trials[place], fits[place], leaves)
-    chosen = _narrowed(chosen, groupings, leaves, cv)
-    return _causes(chosen, _fit(chosen, leaves), leaves)
+    return chosen, best
 
 
 class _Grouping:

@@ -43,7 +43,7 @@ RETRY_SECONDS = 5.0
 #: When to see what an incident has left alone.
 LOOK_AROUND_SECONDS = 30.0
 
-#: A part that explains so much of an incident's excess is the whole of it.
+#: Parts that explain so much of an incident's excess are the whole of it.
 MOST_OF_IT = 0.8
 
 #: So many nats below its threshold a key may be blamed together with another one.
@@ -265,7 +265,8 @@ class Watch:
             return
         failed, normal = survey.failed[mine, column], survey.normal[mine, column]
         causes = search(Leaves(survey.codes[mine], failed, normal))
-        if len(causes) != 1 or causes[0].share < MOST_OF_IT:
+        # What other causes explain is found by itself once this case leaves it alone.
+        if sum(cause.share for cause in causes) < MOST_OF_IT:
             return
         part = survey.scope(causes[0].dimensions, causes[0].codes)
         scope = _both(case.scope, part)

@@ -83,6 +83,15 @@ def test_causes_side_by_side_are_told_apart(seed: int) -> None:
     assert names(search(fleet.leaves())) == want
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3, 5, 7])
+def test_two_large_causes_are_not_taken_for_the_fleet(seed: int) -> None:
+    fleet = Fleet(seed)
+    fleet.tried /= 100.0
+    mine = (fleet.codes[:, PROVIDER] == 0) | (fleet.codes[:, TENANT] == 1)
+    fleet.lift = np.where(mine, 8.0, 1.0)
+    assert names(search(fleet.leaves())) == {((PROVIDER, 0),), ((TENANT, 1),)}
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_calm_fleet_has_no_causes(seed: int) -> None:
     assert search(Fleet(seed).leaves()) == []

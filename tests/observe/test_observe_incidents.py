@@ -112,6 +112,22 @@ def test_a_fleet_whose_rates_breathe_is_left_alone() -> None:
     assert run.said == []
 
 
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_two_causes_that_first_look_like_the_whole_fleet_are_told_apart(
+    seed: int,
+) -> None:
+    causes = {Scope(provider="isp0"), Scope(tenant="t1")}
+    spikes = [Spike(cause, Channel.HARD, 0.12, BEGIN) for cause in causes]
+    world = World(seed, 8, 10, 30, a_second=600.0, density=0.3, spikes=spikes)
+    run = Run(world)
+    run.preload(HISTORY)
+    run.live(CALM)
+    told = run.live(90.0)
+    assert causes <= {incident.scope for incident in run.observer.incidents}
+    assert Scope() not in {incident.scope for incident in run.observer.incidents}
+    assert len({incident.id for incident in told}) <= 3
+
+
 @pytest.mark.parametrize("seed", [41, 42])
 def test_tenfold_at_five_a_second_is_found_in_time(seed: int) -> None:
     scope = Scope(provider="isp6")
