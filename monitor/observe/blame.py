@@ -66,6 +66,9 @@ REFITS = 6
 #: A cause with less of the excess than this is not one.
 LEAST_SHARE = 0.05
 
+#: A cause is not the whole fleet if so much of what is expected is not touched.
+LEAST_SPARED = 0.05
+
 #: The rest of a cause is normal up to so many standard deviations above expectation.
 REST_DEVIATIONS = 3.0
 
@@ -135,9 +138,18 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
         # hides what they are: see what there is without it.
         named = [grouping for grouping in groupings if grouping.columns]
         others, without = _greedy(named, leaves, cv)
-        chosen = others if without.value > fit.value else chosen
+        if without.value > fit.value and _spares_some(others, leaves):
+            chosen = others
     chosen = _narrowed(chosen, groupings, leaves, cv)
     return _causes(chosen, _fit(chosen, leaves), leaves)
+
+
+def _spares_some(chosen: list["_Candidate"], leaves: Leaves) -> bool:
+    """Whether a good part of the fleet is as it should be, but for some causes."""
+    rest = ~np.logical_or.reduce([candidate.leaves for candidate in chosen])
+    expected = leaves.expected[rest]
+    much = bool(expected.sum() >= LEAST_SPARED * leaves.expected.sum())
+    return much and _normal(leaves.failed[rest], expected)
 
 
 def _greedy(

@@ -139,9 +139,14 @@ class Book:
         case.recovery.restart(now)
         self._count(case, finding)
 
-    def narrow(self, case: Case, scope: Scope, counts: Sequence[SlotCounts]) -> None:
-        """Only a part of what a case was named for is bad: name that."""
+    def narrow(
+        self, case: Case, scope: Scope, baseline: float, counts: Sequence[SlotCounts]
+    ) -> None:
+        """Only a part of what a case was named for is bad: name that, and hold it to
+        what is normal there.
+        """
         case.scope, case.changed = scope, True
+        case.baseline = case.recovery.good = baseline
         case.tried = case.failed = 0.0
         case.slots, case.reasons = {}, Reasons()
         for slot in counts:

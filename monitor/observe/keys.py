@@ -278,7 +278,9 @@ class Catalog:
             "key_seen": self.key_seen[keys],
             "key_kind": self.key_kind[keys],
             "key_parts": self.key_parts[keys],
-            "totals": np.array([self.admitted]),
+            "totals": np.array(
+                [self.evicted_leaves, self.evicted_keys, self.overflow, self.admitted]
+            ),
         }
 
     def load(self, names: Sequence[str], state: State) -> None:
@@ -289,7 +291,7 @@ class Catalog:
         self.leaf_keys, self.leaf_seen = state["leaf_keys"], state["leaf_seen"]
         self.key_seen, self.key_kind = state["key_seen"], state["key_kind"]
         self.key_parts = state["key_parts"]
-        self.admitted = int(state["totals"][-1])
+        self.admitted = int(state["totals"][-1])  # the rest is whose who saved it
         self._new_keys, self._members = [], {}
 
     def _renumber(self) -> None:

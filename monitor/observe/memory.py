@@ -168,22 +168,28 @@ class Memory:
         gone, self._gone = self._gone, self._gone[:0]
         return gone
 
-    def learn(self, sums: Sums) -> None:
-        """Teach baselines and dispersion what is normal."""
+    def learn(self, sums: Sums, stale: bool = False) -> None:
+        """Teach baselines and dispersion what is normal.
+
+        Args:
+            sums: counts of one slot.
+            stale: they are of a backlog, or too late to alarm.
+        """
         self.baseline.advance(sums.slot)
-        varies = self._is_timely(sums)
+        varies = self._is_timely(sums, stale)
         for part in slices_of(len(sums.keys)):
             self._learn(sums.part(part), varies)
 
-    def _is_timely(self, sums: Sums) -> bool:
-        """Whether counts come about when others do, and not from a backlog: else they
-        would be an odd lot in the block of another minute.
+    def _is_timely(self, sums: Sums, stale: bool) -> bool:
+        """Whether counts come about when others do, or in a backlog one after the
+        other: else they would be an odd lot in the block of another minute.
         """
         assert self.baseline.head is not None
-        late = float(self.baseline.head - sums.slot - 1) * self._policy.slot_seconds
-        if late > self._policy.stale_after_seconds:
-            return False
-        return self._lateness.after(late, float(sums.tried[:, 0].sum())) < BLOCK_SECONDS
+        slots = max(0, self.baseline.head - sums.slot - 1)
+        late = float(slots * self._policy.slot_seconds)
+        if not stale:
+            late = self._lateness.after(late, float(sums.tried[:, 0].sum()))
+        return late < BLOCK_SECONDS
 
     def _learn(self, sums: Sums, varies: bool) -> None:
         keys, warm = sums.keys, self.warm[sums.keys]

@@ -226,7 +226,7 @@ class FleetObserver:
                 continue
             if self._policy.is_stale(slot, now):
                 self._stale += len(deltas)
-                self._memory.learn(sums)
+                self._memory.learn(sums, stale=True)
                 self._memory.refresh_in_backlog(slot)
             else:
                 fresh.append(sums)

@@ -24,7 +24,7 @@ from monitor.observe.blame import (
 from monitor.observe.book import Book, inside, keys_of
 from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
-from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
+from monitor.observe.channels import CHANNELS, FLOOR, SPECIFIC_FIRST, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading, detectors_of
 from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.nb_glr import NbGlr
@@ -259,21 +259,37 @@ class Watch:
         """See whether a part of what was named is all that is bad: with the first few
         failures the wider name was the likelier one.
         """
-        catalog, column = self._memory.catalog, case.column
-        mine = np.flatnonzero(inside(case.scope, survey.leaf_keys, catalog))
+        column, mine = case.column, np.flatnonzero(self._own(case, survey))
         if case.detector == LIMIT or not len(mine):
             return
         failed, normal = survey.failed[mine, column], survey.normal[mine, column]
         causes = search(Leaves(survey.codes[mine], failed, normal))
         # What other causes explain is found by itself once this case leaves it alone.
-        if sum(cause.share for cause in causes) < MOST_OF_IT:
+        if not causes:
+            return
+        theirs = np.logical_or.reduce([cause.leaves for cause in causes])
+        excess = failed - normal
+        if excess[theirs].sum() < MOST_OF_IT * excess.sum():
             return
         part = survey.scope(causes[0].dimensions, causes[0].codes)
         scope = _both(case.scope, part)
         if scope is not None and scope != case.scope:
-            self._book.narrow(case, scope, survey.by_slot(mine[causes[0].leaves]))
+            place = mine[causes[0].leaves]
+            usual = normal[causes[0].leaves].sum() / survey.tried[place, column].sum()
+            baseline = max(float(usual), float(FLOOR[column]))
+            case.share *= causes[0].share
+            self._book.narrow(case, scope, baseline, survey.by_slot(place))
             first = self._policy.slot_of(case.start)
             case.note_reasons(self._memory.reasons.since(first))
+
+    def _own(self, case: Case, survey: Survey) -> Bools:
+        """The leaves of a case that no other open one explains."""
+        keys, catalog = survey.leaf_keys, self._memory.catalog
+        own = inside(case.scope, keys, catalog)
+        for other in self._book.open:
+            if other is not case and case.channel in other.channels:
+                own &= ~inside(other.scope, keys, catalog)
+        return own
 
     def _file(self, finding: Finding, settled: Bools) -> bool:
         case = self._book.file(self._honest(finding), self._now)

@@ -39,6 +39,7 @@ class OwnerReport:
         self._imbalances.pop(fleet, None)
         self._growth.pop(fleet, None)
         self._leaves.pop(fleet, None)
+        self._scopes_due.pop(fleet, None)
         self._metrics.observer.leaves.set(sum(self._leaves.values()))
 
     def tally(self, result: TallyResult, number: int = 1) -> None:

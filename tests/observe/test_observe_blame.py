@@ -92,6 +92,14 @@ def test_two_large_causes_are_not_taken_for_the_fleet(seed: int) -> None:
     assert names(search(fleet.leaves())) == {((PROVIDER, 0),), ((TENANT, 1),)}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_fleet_that_is_bad_by_unlike_parts_is_still_the_fleet(seed: int) -> None:
+    fleet = Fleet(seed)
+    fleet.codes[:, IP] %= 2
+    fleet.lift = np.array([3.3, 4.7])[fleet.codes[:, IP]]
+    assert () in {cause.dimensions for cause in search(fleet.leaves())}
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_calm_fleet_has_no_causes(seed: int) -> None:
     assert search(Fleet(seed).leaves()) == []

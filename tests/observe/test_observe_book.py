@@ -317,10 +317,10 @@ def test_a_case_is_narrowed_to_the_part_that_is_bad() -> None:
     case = filed(on, finding(P))
     on.turn(NOW)
     slot = SlotCounts(SLOT - 2, (10.0,) * WIDTH, (9.0,) * WIDTH)
-    on.narrow(case, PAIR, [slot])
+    on.narrow(case, PAIR, 0.03, [slot])
     (incident,) = on.turn(NOW + 1.0)
     assert (incident.id, incident.scope) == (case.id, PAIR)
-    assert incident.attempts == 10.0
+    assert (incident.attempts, incident.baseline) == (10.0, 0.03)
 
 
 def test_what_stands_above_its_limit_hides_no_spike() -> None:

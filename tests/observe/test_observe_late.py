@@ -67,7 +67,13 @@ def learned(late: float, seconds: int = 10, straggler: bool = False) -> Array:
 
 @pytest.mark.parametrize(
     ("late", "seconds", "straggler"),
-    [(50.0, 10, False), (70.0, 10, False), (110.0, 10, False), (0.5, 10, True)],
+    [
+        (50.0, 10, False),
+        (70.0, 10, False),
+        (110.0, 10, False),
+        (0.5, 10, True),
+        (80.0, 10, True),
+    ],
 )
 def test_what_comes_late_teaches_as_much(
     late: float, seconds: int, straggler: bool
