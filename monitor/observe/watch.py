@@ -12,15 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from monitor.events import Channel, IncidentKind, Scope
+from monitor.events import Channel, IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State, rows_of
-from monitor.observe.blame import (
-    COMBINATIONS,
-    DIMENSIONS,
-    MOST_CAUSES,
-    Leaves,
-    search,
-)
+from monitor.observe.blame import MOST_CAUSES, Leaves, search
 from monitor.observe.book import Book, inside, keys_of
 from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
@@ -29,12 +23,11 @@ from monitor.observe.detectors import Detector, Look, Reading, detectors_of
 from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.inquiry import Finding, Inquiry, Suspicion
-from monitor.observe.keys import FIELDS
 from monitor.observe.knob import REPEAT_NATS, Knob
 from monitor.observe.memory import Memory, Sums
 from monitor.observe.policy import ObservePolicy
 from monitor.observe.rounds import Rounds
-from monitor.observe.survey import Survey
+from monitor.observe.survey import Survey, both_of
 
 #: An anomaly without a cause among the leaves (a mix that shifts, say) is looked into
 #: again after so long, when more has been counted.
@@ -272,7 +265,7 @@ class Watch:
         if excess[theirs].sum() < MOST_OF_IT * excess.sum():
             return
         part = survey.scope(causes[0].dimensions, causes[0].codes)
-        scope = _both(case.scope, part)
+        scope = both_of(case.scope, part)
         if scope is not None and scope != case.scope:
             place = mine[causes[0].leaves]
             usual = normal[causes[0].leaves].sum() / survey.tried[place, column].sum()
@@ -370,17 +363,6 @@ class Watch:
             if detector.name in parts:
                 detector.load(parts[detector.name])
         self._heed()
-
-
-def _both(outer: Scope, part: Scope) -> Scope | None:
-    """The part of a scope that another one names; none if causes have no such name."""
-    values = {
-        field: getattr(outer, field) or getattr(part, field)
-        for field in FIELDS.values()
-    }
-    fixed = {name for name, field in FIELDS.items() if values[field]}
-    names = [{DIMENSIONS[column] for column in columns} for columns in COMBINATIONS]
-    return Scope(**values) if fixed in names else None
 
 
 def _looks(look: Look) -> float:
