@@ -144,7 +144,7 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
     return _causes(chosen, _fit(chosen, leaves), leaves)
 
 
-def _spares_some(chosen: list["_Candidate"], leaves: Leaves) -> bool:
+def _spares_some(chosen: list[_Candidate], leaves: Leaves) -> bool:
     """Whether a good part of the fleet is as it should be, but for some causes."""
     rest = ~np.logical_or.reduce([candidate.leaves for candidate in chosen])
     expected = leaves.expected[rest]
