@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from monitor.classify.codes import Guess, guess_hint, guess_reply, guess_status
 from monitor.classify.facts import blocklist_in, retry_after_in
 from monitor.classify.index import (
@@ -59,12 +61,16 @@ class CacheStats(NamedTuple):
     size: int
 
 
-class Context(NamedTuple):
-    """What comes with a text, brought to what rules can tell apart."""
+class Context(msgspec.Struct, frozen=True, gc=False):
+    """What comes with a text, brought to what rules can tell apart.
+
+    ``scope`` is in order and plain, so that the garbage collector, which has nothing to
+    find here, does not go through all that is remembered.
+    """
 
     code: int
     status: str
-    scope: frozenset[str]
+    scope: tuple[str, ...]
     hint: str
 
 
@@ -192,10 +198,11 @@ class Classifier:
 
     def _context(self, given: tuple[int, str, str, str]) -> Context:
         code, status, provider, hint = given
+        named = self._own.scope_of(provider) | self._builtin.scope_of(provider)
         return Context(
             int(code) if 200 <= code <= 599 else 0,
             status if _STATUS.fullmatch(status) else "",
-            self._own.scope_of(provider) | self._builtin.scope_of(provider),
+            tuple(sorted(named)),
             hint[:MAX_NAME],
         )
 
@@ -213,14 +220,14 @@ class Classifier:
             return _by_rule(reply, hit)
         return _weighed(reply, hit, context.hint)
 
-    def _own_hit(self, reply: Reply, words: str, scope: frozenset[str]) -> Hit | None:
+    def _own_hit(self, reply: Reply, words: str, scope: tuple[str, ...]) -> Hit | None:
         """The user's rule for the inner reply or, failing that, the whole text."""
         if not self._own.rules:
             return None
         whole = reply._replace(text=words)
         return self._own.match(reply, scope) or self._own.match(whole, scope)
 
-    def _hit(self, reply: Reply, words: str, scope: frozenset[str]) -> Hit | None:
+    def _hit(self, reply: Reply, words: str, scope: tuple[str, ...]) -> Hit | None:
         """The rule that matches the inner reply, else the whole text.
 
         A relay that gave up because nobody answered has *expired*: there is no inner

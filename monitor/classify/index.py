@@ -8,10 +8,10 @@ one as a bounded regular expression.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, reduce
 from itertools import chain
-from operator import add, or_
+from operator import or_
 from typing import NamedTuple
 
 from monitor.classify.dialect import read
@@ -32,7 +32,7 @@ SLOTS = 3
 #: In a text of more words, most are noise or come again; a reply has some twenty.
 MANY_WORDS = 64
 
-_UNSPACED = re.compile(f"[{UNSPACED}-\U0010ffff]")
+_UNSPACED = re.compile(f"[{UNSPACED}-\U0010ffff]+")
 
 
 class Hit(NamedTuple):
@@ -96,7 +96,8 @@ class _Masks(dict[str, int]):
                 self._stems[key[:-1]] = mask
         for key, mask in words.items():
             self[key] = mask | self._stems.get(key[:STEM], 0)
-        self._unspaced = frozenset(key for key in words if key[0] >= UNSPACED)
+        self._unspaced = _by_first(key for key in words if key[0] >= UNSPACED)
+        self._firsts = re.compile(f"[{''.join(self._unspaced)}]")
 
     def __missing__(self, word: str) -> int:
         return self._stems.get(word[:STEM], 0)
@@ -106,8 +107,10 @@ class _Masks(dict[str, int]):
         words = text.split()
         if len(words) > MANY_WORDS:
             words = self._telling(words)
-        if not text.isascii() and _UNSPACED.search(text):
-            words += self._unspaced.intersection(chain(text, map(add, text, text[1:])))
+        if not text.isascii() and (runs := _UNSPACED.findall(text)):
+            text = " ".join(runs)  # Much shorter when they are but a few.
+            near = map(self._unspaced.__getitem__, {*self._firsts.findall(text)})
+            words += [key for key in chain.from_iterable(near) if key in text]
             words.append(ANY_UNSPACED)
         met = reduce(or_, map(self.__getitem__, words), self.free)
         places = met & ((1 << self._width) - 1)
@@ -120,6 +123,14 @@ class _Masks(dict[str, int]):
         known = self.keys() & words
         stems = {word[:STEM]: word for word in words if word not in known}
         return [*known, *map(stems.__getitem__, self._stems.keys() & stems)]
+
+
+def _by_first(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Keys by their first character; never empty, so that one can look for any."""
+    found: dict[str, list[str]] = {UNSPACED: []}
+    for key in keys:
+        found.setdefault(key[0], []).append(key)
+    return found
 
 
 def unwanted(rule: Rule) -> tuple[str, ...]:
@@ -156,7 +167,7 @@ class RuleIndex:
         tails = (".".join(labels[i:]) for i in range(len(labels)))
         return self._providers.intersection([*labels, *tails])
 
-    def match(self, reply: Reply, scope: frozenset[str]) -> Hit | None:
+    def match(self, reply: Reply, scope: Collection[str]) -> Hit | None:
         """The first sure rule that matches the reply's text and may be used for it.
 
         When none is sure, the surest vague one; a user's rule is always sure.
@@ -178,7 +189,7 @@ class RuleIndex:
         return vague
 
 
-def _allowed(rule: Rule, reply: Reply, scope: frozenset[str]) -> bool:
+def _allowed(rule: Rule, reply: Reply, scope: Collection[str]) -> bool:
     """Whether a rule's own conditions hold for one reply."""
     if rule.only and rule.only is not permanence_of(reply.code, reply.status):
         return False

@@ -16,6 +16,9 @@ from monitor.classify.recent import Recent
 
 #: Longer inputs are cut: the sense of a reply stands in its first two kilobytes.
 MAX_INPUT = 2048
+#: Longest token read that is not ASCII: a sentence of a script without spaces has some
+#: fifty characters, and foreign noise costs five times what ASCII does.
+LONGEST_FOREIGN = 512
 # One letter may become eighteen; so much is read of what one token becomes, or many.
 _MOST_SPREAD, _MOST_TOGETHER = 4 * MAX_INPUT, 18 * MAX_INPUT
 #: Bytes of a template id; 2**64 ids for some 100,000 templates do not collide.
@@ -181,7 +184,7 @@ def plain(text: str) -> str:
     >>> plain("<joe@example.org>: Mailbox full (#5.2.2)")
     ' addr mailbox full 5.2.2 '
     """
-    tokens = respaced(text[:MAX_INPUT]).split()
+    tokens = tokens_of(text[:MAX_INPUT])
     if len(tokens) > _MANY_TOKENS:
         words = _spelt(tokens)
     else:
@@ -189,6 +192,14 @@ def plain(text: str) -> str:
     if len(words) > MAX_INPUT + 1:
         words = words[:MAX_INPUT].rpartition(" ")[0]
     return words + " "
+
+
+def tokens_of(text: str) -> list[str]:
+    """What stands between white space; cut where no language has such a word."""
+    tokens = respaced(text).split()
+    if text.isascii() or max(map(len, tokens), default=0) <= LONGEST_FOREIGN:
+        return tokens
+    return [one if one.isascii() else one[:LONGEST_FOREIGN] for one in tokens]
 
 
 def spell(token: str) -> str:
@@ -285,15 +296,20 @@ def _spelt(tokens: list[str]) -> str:
         bare = {
             token: token.strip(_MARKS) for token in new if len(token) <= _TOKEN_LENGTH
         }
-        words = [word for word in bare.values() if word.replace(".", "").isalnum()]
-        if len(new) - len(words) > _MANY_ODD:
-            _SPELT.learn(
-                {
-                    token: f" {word.lower()}"
-                    for token, word in bare.items()
-                    if word.isalpha() and word.isascii()
-                }
+        letters = {
+            token: f" {word.lower()}"
+            for token, word in bare.items()
+            if word.isalpha() and word.isascii()
+        }
+        _SPELT.learn(letters)
+        odd = len(new) - len(letters)
+        if odd > _MANY_ODD:
+            odd -= sum(
+                word.replace(".", "").isalnum()
+                for token, word in bare.items()
+                if token not in letters
             )
+        if odd > _MANY_ODD:
             return spell_all(tokens)
     spelt = {token: _SPELT[token] for token in once}
     return "".join(map(spelt.__getitem__, tokens))

@@ -13,9 +13,9 @@ from monitor.classify.normal import (
     alike,
     fold,
     plain,
-    respaced,
     spell,
     spell_all,
+    tokens_of,
 )
 from tests.bench.hostile import hostile_texts
 
@@ -64,7 +64,7 @@ def test_patterns_fold_as_texts_do(text: str) -> None:
 
 
 def spelt(text: str) -> str:
-    return "".join(map(spell, respaced(text).split()))
+    return "".join(map(spell, tokens_of(text)))
 
 
 @given(st.text(max_size=300) | st.text("\\rn5.aA@", max_size=30))
