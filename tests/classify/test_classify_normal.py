@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.classify import Classifier, template_of
 from monitor.classify.normal import (
+    LONGEST_FOREIGN,
     MAX_INPUT,
     alike,
     fold,
@@ -148,6 +149,13 @@ def test_live_replies_are_known_by_their_template(
 def test_input_is_cut() -> None:
     assert len(plain("a " * MAX_INPUT)) <= MAX_INPUT + 2
     assert len(plain("\ufdfa" * MAX_INPUT)) <= MAX_INPUT + 2
+
+
+def test_a_foreign_token_is_cut_and_what_is_behind_it_is_read() -> None:
+    cut = "用" * LONGEST_FOREIGN
+    assert plain(f"550 {cut}户 unknown") == f" 550 {cut} unknown "
+    letters = "a" * (LONGEST_FOREIGN + 1)
+    assert plain(f"550 {letters}") == f" 550 {letters} "
 
 
 @pytest.mark.parametrize(

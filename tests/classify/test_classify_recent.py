@@ -1,8 +1,11 @@
 """A memory forgets what is not used, never what is, and is bounded."""
 
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.classify import Classifier
 from monitor.classify.recent import Recent
 
 
@@ -41,3 +44,20 @@ def test_forgetting() -> None:
     assert memory.held == 0
     assert memory[1] == "1"
     assert memory.made == 2
+
+
+def test_what_is_remembered_of_replies_is_nothing_to_collect() -> None:
+    classifier = Classifier()
+
+    def ask(numbers: range) -> None:
+        for number in numbers:
+            domain = f"mx{number}.example.org"
+            classifier.classify(f"550 no {domain}", number, provider=domain)
+
+    ask(range(20))
+    gc.collect()
+    before = len(gc.get_objects())
+    ask(range(200, 600))
+    gc.collect()
+    assert classifier.cache_stats().size > 800
+    assert len(gc.get_objects()) - before < 100

@@ -22,6 +22,12 @@ def delta(slot: int) -> CountDelta:
     return CountDelta(slot=slot, watermark=0.0, cells=cells, counts=counts.tobytes())
 
 
+def feed(mind: FleetMind, slot: int) -> None:
+    """Show the mind such mail, and let it look."""
+    mind.observer.apply(delta(slot))
+    mind.observer.tick(10.0 * (slot + 1))
+
+
 @pytest.fixture
 def mind() -> FleetMind:
     policy = FleetPolicy(observe=ObservePolicy(max_keys=64, max_leaves=64))
@@ -44,9 +50,7 @@ def test_a_bound_that_bites_is_counted(
     report.own("default", Mode.OBSERVE)
     assert {shown(metrics, bound) for bound in Bound} == {0.0}
     for number in range(4):
-        slot = int(EPOCH) // 10 + number
-        mind.observer.apply(delta(slot))
-        mind.observer.tick(10.0 * (slot + 1))
+        feed(mind, int(EPOCH) // 10 + number)
         report.ticked(mind, Outflow(), 0.1)
     bitten = mind.observer.stats.bitten
     assert bitten[Bound.CELLS] >= 2 * CELLS
@@ -67,8 +71,7 @@ def test_who_takes_over_counts_its_own(
         mind.observer = FleetObserver.restore("default", mind.policy.observe, saved)
         report.own("default", Mode.OBSERVE)
         for slot in slots:
-            mind.observer.apply(delta(slot))
-            mind.observer.tick(10.0 * (slot + 1))
+            feed(mind, slot)
         report.ticked(mind, Outflow(), 0.1)
         report.disown("default")
         return shown(metrics, Bound.CELLS)
