@@ -49,8 +49,8 @@ CONTEXT_ENTRIES = 8_192
 
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
 # Words of a notice that the mail is still in the queue.
-_STILL_TRYING = frozenset({"retried", "delayed"})
-_STILL_TRYING_PHRASES = (" still undelivered ", " no need to resend ")
+_STILL_TRYING = (" retried ", " delayed ", " still undelivered ", " no need to resend ")
+_MAYBE_TRYING = frozenset({"retried", "delayed", "undelivered", "resend"})
 
 
 class CacheStats(NamedTuple):
@@ -315,9 +315,8 @@ def _verdict(decision: Decision, words: str) -> Verdict:
 
 def _final(reason: Reason, permanence: Permanence, words: str, said: list[str]) -> bool:
     """Whether the sender has given up: a bounce, not a deferral."""
-    if not _STILL_TRYING.isdisjoint(said):
-        return False
-    if any(phrase in words for phrase in _STILL_TRYING_PHRASES):
+    maybe = not _MAYBE_TRYING.isdisjoint(said)
+    if maybe and any(phrase in words for phrase in _STILL_TRYING):
         return False
     return reason is Reason.EXPIRED or permanence is not Permanence.TRANSIENT
 

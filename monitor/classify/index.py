@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache, reduce
 from itertools import chain
+from math import inf
 from operator import or_
 from typing import NamedTuple
 
@@ -150,6 +151,9 @@ class RuleIndex:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         patterns = [(rule, read(one)) for rule in self.rules for one in rule.patterns]
+        patterns.sort(key=_rank, reverse=True)
+        # The last one is tried first: the highest bit is the cheapest one to find.
+        patterns.reverse()
         self._tries = [_Try(rule, pattern) for rule, pattern in patterns]
         needs = [pattern.needs() for _, pattern in patterns]
         common = Counter(key for sets in needs for words in sets for key in words)
@@ -172,21 +176,20 @@ class RuleIndex:
 
         When none is sure, the surest vague one; a user's rule is always sure.
         """
-        text, tries = reply.text, self._tries
-        places = self._masks.places(text)
-        vague = None
+        text, places = reply.text, self._masks.places(reply.text)
         while places:
-            lowest = places & -places
-            places ^= lowest
-            one = tries[lowest.bit_length() - 1]
-            hit = one.hit
-            if vague and not hit.sure and hit.rule.confidence <= vague.rule.confidence:
-                continue
-            if one.found(text) and (one.free or _allowed(hit.rule, reply, scope)):
-                if hit.sure:
-                    return hit
-                vague = hit
-        return vague
+            place = places.bit_length() - 1
+            places ^= 1 << place
+            one = self._tries[place]
+            if one.found(text) and (one.free or _allowed(one.hit.rule, reply, scope)):
+                return one.hit
+        return None
+
+
+def _rank(one: tuple[Rule, Pattern]) -> float:
+    """A sure rule goes before any vague one; of these, the surest goes first."""
+    rule, _ = one
+    return inf if is_sure(rule) else rule.confidence
 
 
 def _allowed(rule: Rule, reply: Reply, scope: Collection[str]) -> bool:

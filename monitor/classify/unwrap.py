@@ -131,6 +131,7 @@ def _telling(phrases: Iterable[str]) -> frozenset[str]:
 _START_WORDS = _telling((*_NEAR, *_FAR, *_WEAK))
 _CLOSER_WORDS = _telling((*_CLOSERS, " attempts "))
 _STEP_WORDS = _telling(phrase for phrase, _ in (*_STEPS, *_ENDS))
+_TELLING = _START_WORDS | _CLOSER_WORDS | _STEP_WORDS
 #: How far behind an opener the reply's head may stand: a host name and an address.
 _HEAD_WITHIN = 120
 #: Below this many characters an inner text is a leftover, and the whole one decides.
@@ -156,7 +157,7 @@ def unwrap(words: str, code: int = 0, status: str = "") -> Reply:
     Reply(text=' 550 5.1.1 no such user ', code=550, status='5.1.1', command='rcpt', \
 wrapped=True)
     """
-    said = frozenset(words.split())
+    said = _TELLING.intersection(words.split())
     start = 0
     if not _START_WORDS.isdisjoint(said):
         start = _start(_NO_FURTHER.split(words, 1)[0] + " ")
