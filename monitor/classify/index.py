@@ -2,8 +2,9 @@
 
 Theory of operation: every word and stem has a number whose bits are the patterns that
 need it. Those of a reply's words, put together, select the few patterns that can match
-at all; each is tried in the order of the rules, a plain one as substrings and a wild
-one as a bounded regular expression.
+at all. They are tried until one matches: those of sure rules in the order of the rules,
+then the others', the surest first; a plain one as substrings and a wild one as a bounded
+regular expression.
 """
 
 import re
