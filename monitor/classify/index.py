@@ -3,8 +3,8 @@
 Theory of operation: every word and stem has a number whose bits are the patterns that
 need it. Those of a reply's words, put together, select the few patterns that can match
 at all. They are tried until one matches: those of sure rules in the order of the rules,
-then the others', the surest first; a plain one as substrings and a wild one as a bounded
-regular expression.
+then the others', the surest first; a plain one as substrings and a wild one as a
+bounded regular expression.
 """
 
 import re
