@@ -40,6 +40,8 @@ _FAR = (
 )
 _WEAK = (
     " returned ",
+    " returned an error ",
+    " message expired ",
     " responded with ",
     " responded with failure ",
     " response was ",

@@ -159,7 +159,7 @@ def test_blocklist_is_named_for_blocks_only(
         ("450 greylisted, retry in 60s", 60),
         ("450 greylisted, try again in 9999 days", 7 * 86_400),
         ("450 greylisted", 0),
-        ("550 5.1.1 user unknown, try again in 5 minutes", 0),
+        ("550 5.1.1 user unknown, asked again in 5 minutes", 0),
         ("421 the limit is 5 messages in 10 minutes", 0),
     ],
 )
