@@ -153,7 +153,9 @@ def incident(
     failed = random.binomial(tried, worse).astype(float)
     every = np.full((len(codes), len(DIMENSIONS)), -1)
     every[:, : len(SHAPE)] = codes
-    return Incident(Leaves(every, failed, normal), frozenset(names))
+    return Incident(
+        Leaves(every, failed, normal, tried.astype(float)), frozenset(names)
+    )
 
 
 def _cause(

@@ -13,7 +13,7 @@ a bad provider has its own leaves at other providers to speak for it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,11 +84,13 @@ class Leaves:
         codes: ``[leaves, DIMENSIONS]``; below 0 where the value is not known.
         failed: failures, ``[leaves]``.
         expected: failures that are normal, ``[leaves]``.
+        tried: attempts, ``[leaves]``.
     """
 
     codes: Ints
     failed: Floats
     expected: Floats
+    tried: Floats
 
 
 class Cause(NamedTuple):
@@ -130,7 +132,7 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
     if not len(leaves.failed):
         return []
     expected = np.maximum(leaves.expected, _LEAST_EXPECTED)
-    leaves = Leaves(leaves.codes, leaves.failed, expected)
+    leaves = replace(leaves, expected=expected)
     groupings = [_Grouping(columns, leaves.codes) for columns in COMBINATIONS]
     chosen, fit = _greedy(groupings, leaves, cv)
     if not all(candidate.dimensions for candidate in chosen):
@@ -236,25 +238,46 @@ def _finalists(
 def _fit(chosen: list[_Candidate], leaves: Leaves) -> _Fit:
     """Multipliers of some causes together, and what they are worth, prices paid."""
     failed, normal = leaves.failed, leaves.expected
-    marks = np.array([cause.leaves for cause in chosen], bool)
-    marks = marks.reshape(len(chosen), len(failed))
+    made = np.tile(normal, (len(chosen), 1))
     multipliers = np.ones(len(chosen))
     for _ in range(REFITS if len(chosen) > 1 else 1):
-        for number, mine in enumerate(marks):
-            others = np.delete(_lifts(marks, multipliers), number, axis=0)
-            rival = others.max(axis=0, initial=1.0)
-            own = mine & (rival <= multipliers[number])
-            own = own if own.any() else mine
-            ratio = failed[own].sum() / normal[own].sum()
-            multipliers[number] = max(1.0, ratio)
-    lift = _lifts(marks, multipliers).max(axis=0, initial=1.0)
-    gain = (failed * np.log(lift) - normal * (lift - 1.0)).sum()
+        for number, cause in enumerate(chosen):
+            rival = np.delete(made, number, axis=0).max(axis=0, initial=0.0)
+            own = cause.leaves & (rival <= np.maximum(made[number], normal))
+            own = own if own.any() else cause.leaves
+            multipliers[number] = max(1.0, failed[own].sum() / normal[own].sum())
+            made[number] = _made_by(cause, own, leaves)
+    expected = made.max(axis=0, initial=0.0) if chosen else normal
+    gain = (failed * np.log(expected / normal) - (expected - normal)).sum()
     price = sum(cause.price for cause in chosen)
-    return _Fit(multipliers, normal * lift, float(gain) - price)
+    return _Fit(multipliers, expected, float(gain) - price)
 
 
-def _lifts(marks: Bools, multipliers: Floats) -> Floats:
-    return np.where(marks, multipliers[:, None], 1.0)
+def _made_by(cause: _Candidate, own: Bools, leaves: Leaves) -> Floats:
+    """Failures expected with one cause, ``[leaves]``, by what its own leaves show.
+
+    A cause may multiply what each of its leaves does anyway, or fail a part of all mail
+    there: then those that are best otherwise have risen most, and are no cause of their
+    own. The likelier of the two is taken.
+    """
+    failed, normal, tried = (
+        of[own] for of in (leaves.failed, leaves.expected, leaves.tried)
+    )
+    lift = max(1.0, failed.sum() / normal.sum())
+    level = failed.sum() / max(tried.sum(), _LEAST_EXPECTED)
+    lifted, levelled = lift * normal, np.maximum(normal, level * tried)
+    made: Floats = leaves.expected.copy()
+    if _likelihood(failed, levelled) > _likelihood(failed, lifted):
+        made[cause.leaves] = np.maximum(
+            made[cause.leaves], level * leaves.tried[cause.leaves]
+        )
+    else:
+        made[cause.leaves] *= lift
+    return made
+
+
+def _likelihood(failed: Floats, expected: Floats) -> float:
+    return float((failed * np.log(expected) - expected).sum())
 
 
 def _pruned(

@@ -12,7 +12,14 @@ import numpy as np
 
 from monitor.events import Channel, Scope
 from monitor.observe.arrays import Array, Bools, Floats, Ints
-from monitor.observe.blame import CV, DIMENSIONS, Cause, Leaves, search
+from monitor.observe.blame import (
+    COMBINATIONS,
+    CV,
+    DIMENSIONS,
+    Cause,
+    Leaves,
+    search,
+)
 from monitor.observe.channels import CHANNELS, FLOOR, NAMES, TWINS
 from monitor.observe.keys import FLEET, KINDS, Catalog
 from monitor.observe.survey import SlotCounts, Survey
@@ -91,9 +98,8 @@ class Inquiry:
         survey, column = self._survey, CHANNELS.index(suspicion.channel)
         allowed = self._allowed(suspicion.ceiling)
         here = np.flatnonzero(self._open[:, column])
-        leaves = Leaves(
-            survey.codes[here], survey.failed[here, column], allowed[here, column]
-        )
+        failed, tried = survey.failed[here, column], survey.tried[here, column]
+        leaves = Leaves(survey.codes[here], failed, allowed[here, column], tried)
         absolute = np.isfinite(suspicion.ceiling[column])
         causes = search(leaves, 0.0 if absolute else max(CV, suspicion.cv))
         kind = int(self._catalog.key_kind[suspicion.key])
@@ -142,6 +148,12 @@ class Inquiry:
         names = [] if kind == FLEET else KINDS[kind].split("_")
         dimensions = tuple(DIMENSIONS.index(name) for name in names)
         first = leaves.codes[np.flatnonzero(mine)[0]]
+        shorter = (of for of in COMBINATIONS if 0 < len(of) < len(dimensions))
+        for of in shorter:
+            # A shorter name for the very same leaves says it better.
+            if ((leaves.codes[:, of] == first[[*of]]).all(axis=1) == mine).all():
+                dimensions = of
+                break
         codes = tuple(int(first[dimension]) for dimension in dimensions)
         return [Cause(dimensions, codes, mine, ratio, 1.0)]
 

@@ -256,7 +256,8 @@ class Watch:
         if case.detector == LIMIT or not len(mine):
             return
         failed, normal = survey.failed[mine, column], survey.normal[mine, column]
-        causes = search(Leaves(survey.codes[mine], failed, normal))
+        tried = survey.tried[mine, column]
+        causes = search(Leaves(survey.codes[mine], failed, normal, tried))
         # What other causes explain is found by itself once this case leaves it alone.
         if not causes:
             return
