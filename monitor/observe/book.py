@@ -21,7 +21,7 @@ from monitor.events import (
 from monitor.observe.arrays import Array, Bools, Floats, Ints
 from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import Case, Writer
-from monitor.observe.channels import CHANNELS, FOLLOWERS, WIDTH, mask_of
+from monitor.observe.channels import CHANNELS, FOLLOWS, WIDTH, mask_of
 from monitor.observe.inquiry import Finding
 from monitor.observe.keys import FLEET, KINDS, Catalog
 from monitor.observe.recent import Reasons
@@ -117,7 +117,8 @@ class Book:
                 continue
             if case.scope == finding.scope and finding.channel is case.channel:
                 return case
-            follows = finding.channel in FOLLOWERS or case.channel is Channel.BOUNCE
+            follows = case.channel in FOLLOWS.get(finding.channel, ())
+            follows |= case.channel is Channel.BOUNCE
             if follows and case.scope.kind != "fleet":
                 return case
         return None

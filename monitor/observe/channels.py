@@ -89,8 +89,16 @@ TWINS: dict[Channel, tuple[Channel, ...]] = {
     Channel.BOUNCE: (Channel.CONFIG, Channel.BLOCK, Channel.HARD, Channel.TECHNICAL),
 }
 
-#: Channels that follow from another cause: what is deferred today expires tomorrow.
-FOLLOWERS = frozenset({Channel.DEFERRAL, Channel.TECHNICAL, Channel.BOUNCE})
+#: What an open incident in one of some channels leads to in another: what is deferred
+#: today expires tomorrow, and all that bounces is in ``bounce``. Deferrals follow from
+#: nothing else: where they count the same replies, they are twins.
+FOLLOWS: dict[Channel, frozenset[Channel]] = {
+    Channel.TECHNICAL: frozenset({Channel.DEFERRAL}),
+    Channel.BOUNCE: frozenset(
+        {Channel.CONFIG, Channel.BLOCK, Channel.HARD, Channel.TECHNICAL}
+        | {Channel.DEFERRAL}
+    ),
+}
 
 #: Anomalies are looked into in this order: what names a cause best comes first.
 SPECIFIC_FIRST = (
