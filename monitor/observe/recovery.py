@@ -51,14 +51,14 @@ class Recovery(msgspec.Struct):
     @property
     def bad(self) -> float:
         """The rate that the test must rule out."""
-        bad = max(2.0 * self.good, sqrt(self.good * self.worst))
+        bad = max(_at_odds(self.good, 2.0), sqrt(self.good * self.worst))
         return min(bad, _HIGHEST_RATE)
 
     def add(self, now: float, tried: float, failed: float) -> None:
         """Take in attempts and failures that came since the last call."""
         if tried <= 0 and failed <= 0:
             return
-        good = min(self.good, 0.5 * self.bad)
+        good = min(self.good, _at_odds(self.bad, 0.5))
         fine = max(tried - failed, 0.0)
         self.evidence += failed * log(good / self.bad)
         self.evidence += fine * log((1.0 - good) / (1.0 - self.bad))
@@ -86,3 +86,10 @@ class Recovery(msgspec.Struct):
             return False
         a_day = self.attempts / quiet * _DAY
         return self.evidence >= log(max(CLOSING_ATTEMPTS_A_DAY, a_day))
+
+
+def _at_odds(rate: float, times: float) -> float:
+    """The rate whose odds are so many times as large: for small rates, so many times
+    the rate; twice as bad as 40 % is 57 %, not 80 %.
+    """
+    return times * rate / (1.0 + (times - 1.0) * rate)
