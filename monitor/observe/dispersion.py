@@ -59,6 +59,10 @@ BLOCK_SECONDS = 60.0
 #: meanwhile: the first seconds of a spike must not excuse the rest of it.
 LAG_SECONDS = 600.0
 
+#: So long where something may be wrong: a spike that takes half an hour to be told must
+#: not excuse itself meanwhile. What breathes is not always warm, and is learned then.
+WARM_LAG_SECONDS = 6_000.0
+
 #: Time constant of forgetting.
 MEMORY_SECONDS = 86_400.0
 
@@ -136,12 +140,13 @@ class Dispersion:
             if channels[channel]:
                 sums[: _WAITING.stop, keys] = 0.0
 
-    def close_block(self, now: float, info: Array) -> None:
+    def close_block(self, now: float, info: Array, warm: Bools) -> None:
         """Once a minute, make new estimates of what has come together.
 
         Args:
             now: time.
             info: failures behind the baseline, of all places in use.
+            warm: where something may be wrong: there, what waits goes on waiting.
         """
         if self._block_ends is None:
             self._block_ends = now + BLOCK_SECONDS
@@ -150,15 +155,19 @@ class Dispersion:
         span = BLOCK_SECONDS + now - self._block_ends
         self._block_ends = now + BLOCK_SECONDS
         for channel, sums in self._sums.items():
-            self._close(channel, sums[:, : len(info)], info[:, channel], span)
+            mine = sums[:, : len(info)], info[:, channel], warm[:, channel]
+            self._close(channel, *mine, span)
 
-    def _close(self, channel: int, sums: Array, info: Array, span: float) -> None:
+    def _close(
+        self, channel: int, sums: Array, info: Array, warm: Bools, span: float
+    ) -> None:
         """New estimates of one channel."""
         cv2, phi = (of[channel, : len(info)] for of in (self._cv2, self._phi))
         waiting, counted = sums[_WAITING], sums[_COUNTED]
         waiting += _of_block(sums[_FAILED], sums[_EXPECTED], cv2, phi, info)
         sums[: _WAITING.start] = 0.0
-        moved = waiting * np.float32(-np.expm1(-span / LAG_SECONDS))
+        lag = np.where(warm, np.float32(WARM_LAG_SECONDS), np.float32(LAG_SECONDS))
+        moved = waiting * -np.expm1(-np.float32(span) / lag)
         waiting -= moved
         counted *= np.float32(np.exp(-span / MEMORY_SECONDS))
         counted += moved

@@ -231,7 +231,9 @@ class Memory:
         self._refreshed = state
         self.windows.let_go(slot * self._policy.slot_seconds)
         now = (slot + 1) * self._policy.slot_seconds
-        self.dispersion.close_block(now, self.baseline.info[: len(self.catalog.scopes)])
+        size = len(self.catalog.scopes)
+        info, warm = self.baseline.info[:size], self.warm[:size]
+        self.dispersion.close_block(now, info, warm)
 
     def refresh_in_backlog(self, slot: int) -> None:
         """The same about once a minute of event time, while catching up."""

@@ -8,6 +8,7 @@ KEYS = np.arange(3)
 SHAPE = (len(KEYS), WIDTH)
 INFO = np.full(SHAPE, 1e6)
 SURE = np.ones(SHAPE, bool)
+CALM = ~SURE
 
 
 def watched(breathing: float, clump: int = 1, hours: float = 3.0) -> Dispersion:
@@ -19,7 +20,7 @@ def watched(breathing: float, clump: int = 1, hours: float = 3.0) -> Dispersion:
         failed = clump * random.poisson(rate).astype(float)
         dispersion.add(KEYS, failed, np.full(SHAPE, 20.0), INFO, SURE)
         now += 10.0
-        dispersion.close_block(now, INFO)
+        dispersion.close_block(now, INFO, CALM)
     return dispersion
 
 
@@ -42,8 +43,8 @@ def test_one_wild_minute_changes_little() -> None:
     dispersion, calm = watched(0.0), watched(0.0)
     dispersion.add(KEYS, np.full(SHAPE, 900.0), np.full(SHAPE, 20.0), INFO, SURE)
     for now in np.arange(20_000.0, 24_000.0, 60.0):
-        dispersion.close_block(now, INFO)
-        calm.close_block(now, INFO)
+        dispersion.close_block(now, INFO, CALM)
+        calm.close_block(now, INFO, CALM)
     assert (np.sqrt(dispersion.cv2) < np.sqrt(calm.cv2) + 0.05).all()
 
 
@@ -51,14 +52,29 @@ def test_what_was_part_of_an_incident_is_dropped() -> None:
     dispersion, calm = watched(0.0), watched(0.0)
     for now in (20_000.0, 20_060.0, 20_120.0):
         dispersion.add(KEYS, np.full(SHAPE, 90.0), np.full(SHAPE, 20.0), INFO, SURE)
-        dispersion.close_block(now, INFO)
-        calm.close_block(now, INFO)
+        dispersion.close_block(now, INFO, CALM)
+        calm.close_block(now, INFO, CALM)
     dispersion.drop(KEYS, np.ones(WIDTH, bool))
     calm.drop(KEYS, np.ones(WIDTH, bool))
     for now in np.arange(20_180.0, 24_000.0, 60.0):
-        dispersion.close_block(now, INFO)
-        calm.close_block(now, INFO)
+        dispersion.close_block(now, INFO, CALM)
+        calm.close_block(now, INFO, CALM)
     assert np.allclose(dispersion.cv2, calm.cv2, atol=0.02)
+
+
+def test_a_spike_that_is_not_told_yet_excuses_little_of_itself() -> None:
+    # Five times as many failures for twenty minutes, with and without suspicion.
+    excused = []
+    for warm in (CALM, SURE):
+        dispersion = watched(0.0, hours=0.5)
+        for now in np.arange(20_000.0, 21_200.0, 60.0):
+            dispersion.add(
+                KEYS, np.full(SHAPE, 100.0), np.full(SHAPE, 20.0), INFO, SURE
+            )
+            dispersion.close_block(now, INFO, warm)
+        excused.append(np.sqrt(dispersion.cv2).mean())
+    assert excused[0] > 0.17
+    assert excused[1] < 0.12
 
 
 def test_a_poor_baseline_teaches_nothing() -> None:
@@ -66,7 +82,7 @@ def test_a_poor_baseline_teaches_nothing() -> None:
     for now in np.arange(0.0, 7_200.0, 60.0):
         wild = np.full(SHAPE, 500.0)
         dispersion.add(KEYS, wild, np.full(SHAPE, 20.0), INFO, ~SURE)
-        dispersion.close_block(now, INFO)
+        dispersion.close_block(now, INFO, CALM)
     assert np.allclose(dispersion.cv2, CV_PRIOR**2)
     assert (dispersion.phi == 1.0).all()
 
@@ -78,7 +94,7 @@ def test_it_stays_within_bounds_and_comes_back_from_a_snapshot() -> None:
     copy.load({name: a.copy() for name, a in dispersion.state(len(KEYS)).items()})
     for one in (dispersion, copy):
         one.resize(8) if one is dispersion else None
-        one.close_block(1e6, np.full((8, WIDTH), 100.0))
+        one.close_block(1e6, np.full((8, WIDTH), 100.0), np.zeros((8, WIDTH), bool))
     assert np.array_equal(dispersion.cv2, copy.cv2)
     dispersion.forget(np.arange(8))
     assert np.allclose(dispersion.cv2, CV_PRIOR**2)
@@ -95,7 +111,7 @@ def test_a_key_that_tells_little_breathes_as_the_others_do() -> None:
         failed = random.poisson(expected * np.exp(level)).astype(float)
         sure = np.ones(shape, bool)
         dispersion.add(keys, failed, expected, info, sure)
-        dispersion.close_block(10.0 * (number + 1), info)
+        dispersion.close_block(10.0 * (number + 1), info, np.zeros_like(info, bool))
     assert (np.sqrt(dispersion.cv2[-1]) > 2 * CV_PRIOR).all()
 
 
@@ -110,7 +126,7 @@ def mixed(
     for number in range(int(hours * 360)):
         failed = size * random.poisson(mean / size, shape).astype(float)
         dispersion.add(keys, failed, np.broadcast_to(mean, shape), behind, sure)
-        dispersion.close_block(10.0 * (number + 1), behind)
+        dispersion.close_block(10.0 * (number + 1), behind, ~sure)
     return dispersion
 
 
@@ -128,7 +144,7 @@ def test_a_rate_that_is_wrongly_known_is_no_clump() -> None:
         failed = random.poisson(0.05, SHAPE).astype(float)
         info = np.full(SHAPE, 5.0)
         dispersion.add(KEYS, failed, np.full(SHAPE, 0.01), info, SURE)
-        dispersion.close_block(10.0 * (number + 1), info)
+        dispersion.close_block(10.0 * (number + 1), info, np.zeros_like(info, bool))
     assert dispersion.phi.max() < 1.4
 
 
@@ -154,7 +170,7 @@ def test_breathing_keys_are_not_lent_the_calm_of_the_others() -> None:
         rate = expected * np.exp(level - size**2 / 2)
         failed = random.poisson(rate).astype(float)
         dispersion.add(keys, failed, expected, info, np.ones(shape, bool))
-        dispersion.close_block(10.0 * (number + 1), info)
+        dispersion.close_block(10.0 * (number + 1), info, np.zeros_like(info, bool))
     cv = np.sqrt(dispersion.cv2)
     assert cv[0].min() > 2 * CV_PRIOR
     assert np.median(cv[10:]) < CV_PRIOR
