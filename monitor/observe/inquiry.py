@@ -12,14 +12,7 @@ import numpy as np
 
 from monitor.events import Channel, Scope
 from monitor.observe.arrays import Array, Bools, Floats, Ints
-from monitor.observe.blame import (
-    COMBINATIONS,
-    CV,
-    DIMENSIONS,
-    Cause,
-    Leaves,
-    search,
-)
+from monitor.observe.blame import CV, DIMENSIONS, Cause, Leaves, search
 from monitor.observe.channels import CHANNELS, FLOOR, NAMES, TWINS
 from monitor.observe.keys import FLEET, KINDS, Catalog
 from monitor.observe.survey import SlotCounts, Survey
@@ -148,12 +141,6 @@ class Inquiry:
         names = [] if kind == FLEET else KINDS[kind].split("_")
         dimensions = tuple(DIMENSIONS.index(name) for name in names)
         first = leaves.codes[np.flatnonzero(mine)[0]]
-        shorter = (of for of in COMBINATIONS if 0 < len(of) < len(dimensions))
-        for of in shorter:
-            # A shorter name for the very same leaves says it better.
-            if ((leaves.codes[:, of] == first[[*of]]).all(axis=1) == mine).all():
-                dimensions = of
-                break
         codes = tuple(int(first[dimension]) for dimension in dimensions)
         return [Cause(dimensions, codes, mine, ratio, 1.0)]
 

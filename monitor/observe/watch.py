@@ -258,8 +258,9 @@ class Watch:
         failed, normal = survey.failed[mine, column], survey.normal[mine, column]
         tried = survey.tried[mine, column]
         causes = search(Leaves(survey.codes[mine], failed, normal, tried))
-        # What other causes explain is found by itself once this case leaves it alone.
-        if not causes:
+        # What other causes explain is found by itself once this case leaves it alone. A
+        # cause that is all of it is but another name.
+        if not causes or causes[0].leaves.all():
             return
         theirs = np.logical_or.reduce([cause.leaves for cause in causes])
         excess = failed - normal

@@ -123,6 +123,10 @@ def test_a_consequence_belongs_to_its_cause() -> None:
     assert filed(on, finding(inner, Channel.HARD)) is not cause
     assert filed(on, finding(C, Channel.DEFERRAL)) is not cause
     assert len(on.open) == 3
+    bad = filed(on, finding(Scope(provider="p2")))
+    assert on.file(finding(Scope(provider="p2"), Channel.BOUNCE), NOW) is bad
+    # Throttling is no consequence of bad addresses.
+    assert filed(on, finding(Scope(provider="p2"), Channel.DEFERRAL)) is not bad
 
 
 def test_a_wider_cause_takes_over_a_narrower_one_that_began_with_it() -> None:

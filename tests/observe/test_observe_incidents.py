@@ -90,6 +90,30 @@ def test_three_incidents_are_told_apart_by_scope_and_channel(seed: int) -> None:
     assert all((s.source_ip, s.provider) != ("192.0.2.3", "isp1") for s in siblings)
 
 
+def test_throttling_inside_an_open_incident_is_told() -> None:
+    hard = Spike(DEFERRING, Channel.HARD, 0.1, BEGIN)
+    throttled = Spike(DEFERRING, Channel.DEFERRAL, 0.6, BEGIN + 180.0)
+    run = small(5, hard, throttled)
+    run.live(150.0)
+    assert {(i.scope, i.channel) for i in run.opened.values()} == {
+        (DEFERRING, Channel.HARD)
+    }
+    run.live(60.0)
+    assert (DEFERRING, Channel.DEFERRAL) in {
+        (i.scope, i.channel) for i in run.opened.values()
+    }
+
+
+def test_of_two_names_for_the_same_mail_the_shorter_is_told() -> None:
+    spike = Spike(BAD_LIST, Channel.HARD, 0.12, BEGIN)
+    world = small_world(6, spike, a_second=40.0)
+    world.cells = [cell._replace(source_ip="192.0.2.1") for cell in world.cells]
+    run = Run(world)
+    run.preload(HISTORY)
+    run.live(CALM + 120.0)
+    assert [i.scope for i in run.observer.incidents] == [BAD_LIST]
+
+
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_calm_fleet_is_left_alone(seed: int) -> None:
     run = small(seed, live=180.0)

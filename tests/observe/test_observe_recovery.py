@@ -35,6 +35,19 @@ def test_what_is_well_again_closes_but_not_at_once() -> None:
     assert slow > 600.0
 
 
+@pytest.mark.parametrize("rate", [0.6, 0.7, 0.8])
+def test_a_high_rate_that_stays_is_not_recovered(rate: float) -> None:
+    # Of a limit of 50 %, good below 40; the worst minute had some more.
+    random = np.random.default_rng(3)
+    test = Recovery(good=0.4, worst=rate + 0.1, quiet_since=0.0, last_attempt=0.0)
+    for now in np.arange(5.0, 6 * 3600.0, 5.0):
+        test.add(now, 5.0, float(random.binomial(5, rate)))
+        assert not test.done(now)
+    for now in np.arange(6 * 3600.0, 8 * 3600.0, 5.0):
+        test.add(now, 5.0, float(random.binomial(5, 0.35)))
+    assert test.done(now)
+
+
 def test_one_good_minute_is_not_recovery() -> None:
     test = fresh()
     for now in range(60):
