@@ -2,7 +2,8 @@
 
 Theory of operation. A candidate cause is one value in each of up to three dimensions
 (or nothing at all: the fleet); it multiplies the expected failures of its leaves by
-one number r. Its gain is the Poisson log-likelihood ``B ln r - (r - 1) M``, its price
+one number r, or fails one part of all their mail, whichever is likelier. Its gain is
+the Poisson log-likelihood, ``B ln r - (r - 1) M`` of the former, its price
 the logarithm of how many candidates of its kind there are, so that a narrow cause must
 earn its narrowness. The best candidate is taken, explained away, and the search goes
 on while it pays. Where causes overlap the larger multiplier rules. A candidate must
