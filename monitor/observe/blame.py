@@ -259,7 +259,8 @@ def _made_by(cause: _Candidate, own: Bools, leaves: Leaves) -> Floats:
 
     A cause may multiply what each of its leaves does anyway, or fail a part of all mail
     there: then those that are best otherwise have risen most, and are no cause of their
-    own. The likelier of the two is taken.
+    own. The latter is taken where it is plainly the likelier: a choice of two forms must
+    not make a cause of chance.
     """
     failed, normal, tried = (
         of[own] for of in (leaves.failed, leaves.expected, leaves.tried)
@@ -268,7 +269,7 @@ def _made_by(cause: _Candidate, own: Bools, leaves: Leaves) -> Floats:
     level = failed.sum() / max(tried.sum(), _LEAST_EXPECTED)
     lifted, levelled = lift * normal, np.maximum(normal, level * tried)
     made: Floats = leaves.expected.copy()
-    if _likelihood(failed, levelled) > _likelihood(failed, lifted):
+    if _likelihood(failed, levelled) > _likelihood(failed, lifted) + LEAST_GAIN:
         made[cause.leaves] = np.maximum(
             made[cause.leaves], level * leaves.tried[cause.leaves]
         )
