@@ -259,8 +259,8 @@ def _made_by(cause: _Candidate, own: Bools, leaves: Leaves) -> Floats:
 
     A cause may multiply what each of its leaves does anyway, or fail a part of all mail
     there: then those that are best otherwise have risen most, and are no cause of their
-    own. The latter is taken where it is plainly the likelier: a choice of two forms must
-    not make a cause of chance.
+    own. The latter is taken where it is plainly the likelier: a choice of two forms
+    must not make a cause of chance.
     """
     failed, normal, tried = (
         of[own] for of in (leaves.failed, leaves.expected, leaves.tried)
