@@ -2,11 +2,11 @@
 
 Theory of operation. A candidate cause is one value in each of up to three dimensions
 (or nothing at all: the fleet); it multiplies the expected failures of its leaves by
-one number r, or fails one part of all their mail, whichever is likelier. Its gain is
+one number r or, where plainly likelier, fails one part of all their mail. Its gain is
 the Poisson log-likelihood, ``B ln r - (r - 1) M`` of the former, its price
 the logarithm of how many candidates of its kind there are, so that a narrow cause must
 earn its narrowness. The best candidate is taken, explained away, and the search goes
-on while it pays. Where causes overlap the larger multiplier rules. A candidate must
+on while it pays. Where causes overlap the larger expectation rules. A candidate must
 also beat a negative binomial, so that a rate that breathes is nobody's fault.
 
 The expectation is a product of effects (``expected.py``): a large innocent campaign at
@@ -244,7 +244,7 @@ def _fit(chosen: list[_Candidate], leaves: Leaves) -> _Fit:
     for _ in range(REFITS if len(chosen) > 1 else 1):
         for number, cause in enumerate(chosen):
             rival = np.delete(made, number, axis=0).max(axis=0, initial=0.0)
-            own = cause.leaves & (rival <= np.maximum(made[number], normal))
+            own = cause.leaves & (rival <= made[number])
             own = own if own.any() else cause.leaves
             multipliers[number] = max(1.0, failed[own].sum() / normal[own].sum())
             made[number] = _made_by(cause, own, leaves)
