@@ -7,6 +7,8 @@ so; the rest of the program must not need to know.
 
 import asyncio
 import ctypes
+import functools
+import itertools
 import os
 import secrets
 import signal
@@ -14,7 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Self
@@ -148,15 +150,22 @@ class EmbeddedBroker:
 def free_port() -> int:
     """A loopback port on which nobody listens, and that no client is given by chance.
 
+    None is told twice before all were: who asks for two listens on none of them yet.
+
     Raises:
         BrokerError: none was found.
     """
-    for _ in range(PORT_TRIES):
-        port = PORTS.start + secrets.randbelow(len(PORTS))
+    for port in itertools.islice(_ports(), PORT_TRIES):
         with socket.socket() as probe, suppress(OSError):
             probe.bind((LOOPBACK, port))
             return port
     raise BrokerError(f"no free port on {LOOPBACK} from {PORTS.start} to {PORTS.stop}")
+
+
+@functools.cache
+def _ports() -> Iterator[int]:
+    """All ports, again and again, in an order of this process's own."""
+    return itertools.cycle(secrets.SystemRandom().sample(PORTS, len(PORTS)))
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None] | None:

@@ -233,5 +233,7 @@ class ApacheKafka:
         return ["java", *JAVA_OPTIONS, "-cp", f"{kafka_jars()}/*", main, *arguments]
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()
+        log = self._log.read_text(errors="replace")
+        # Where in its own code an error arose would fill the quote.
+        lines = [line for line in log.splitlines() if not line.startswith("\tat ")]
         return "\n".join(lines[-QUOTED_LINES:])
