@@ -98,7 +98,8 @@ class Cause(NamedTuple):
     """One value in each of some dimensions, and what it does.
 
     ``dimensions`` are columns of ``codes``; ``leaves`` marks the cause's leaves;
-    ``share`` is its part of the whole excess.
+    ``share`` is its part of the whole excess; ``lead`` is by how many nats the causes
+    are likelier than with the first one exchanged for another.
     """
 
     dimensions: tuple[int, ...]
@@ -106,6 +107,7 @@ class Cause(NamedTuple):
     leaves: Bools
     multiplier: float
     share: float
+    lead: float
 
 
 class _Candidate(NamedTuple):
@@ -144,7 +146,9 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
         if without.value > fit.value and _spares_some(others, leaves):
             chosen = others
     chosen = _narrowed(chosen, groupings, leaves, cv)
-    return _causes(chosen, _fit(chosen, leaves), leaves)
+    fit = _fit(chosen, leaves)
+    lead = fit.value - _best_rival(chosen, groupings, leaves, cv)
+    return _causes(chosen, fit, lead, leaves)
 
 
 def _spares_some(chosen: list[_Candidate], leaves: Leaves) -> bool:
@@ -152,7 +156,7 @@ def _spares_some(chosen: list[_Candidate], leaves: Leaves) -> bool:
     rest = ~np.logical_or.reduce([candidate.leaves for candidate in chosen])
     expected = leaves.expected[rest]
     much = bool(expected.sum() >= LEAST_SPARED * leaves.expected.sum())
-    return much and _normal(leaves.failed[rest], expected)
+    return much and is_normal(leaves.failed[rest], expected)
 
 
 def _greedy(
@@ -313,19 +317,37 @@ def _narrowed(
             rest = cause.leaves & ~part.leaves
             inside = not (part.leaves & ~cause.leaves).any()
             alike = inside and len(part.dimensions) == 1 and rest.any()
-            if alike and _normal(leaves.failed[rest], expected[rest]):
+            if alike and is_normal(leaves.failed[rest], expected[rest]):
                 kept[number] = part
                 break
     return kept
 
 
-def _normal(failed: Floats, expected: Floats) -> bool:
+def _best_rival(
+    chosen: list[_Candidate], groupings: list["_Grouping"], leaves: Leaves, cv: float
+) -> float:
+    """What the causes would be worth with another one in the place of the first."""
+    first, rest = chosen[:1], chosen[1:]
+    others = _finalists(groupings, leaves, _fit(rest, leaves).expected, cv)
+    return max(
+        (
+            _fit([other, *rest], leaves).value
+            for other in others
+            if first and (other.leaves != first[0].leaves).any()
+        ),
+        default=-np.inf,
+    )
+
+
+def is_normal(failed: Floats, expected: Floats) -> bool:
     """True when the failures are no more than chance makes of what is expected."""
     normal = float(expected.sum())
     return bool(failed.sum() <= normal + REST_DEVIATIONS * np.sqrt(max(normal, 1.0)))
 
 
-def _causes(chosen: list[_Candidate], fit: _Fit, leaves: Leaves) -> list[Cause]:
+def _causes(
+    chosen: list[_Candidate], fit: _Fit, lead: float, leaves: Leaves
+) -> list[Cause]:
     excess = leaves.failed - leaves.expected
     whole = max(float(excess.sum()), _LEAST_EXPECTED)
     causes = []
@@ -341,6 +363,7 @@ def _causes(chosen: list[_Candidate], fit: _Fit, leaves: Leaves) -> list[Cause]:
                     candidate.leaves,
                     float(multiplier),
                     share,
+                    lead,
                 )
             )
     return causes

@@ -64,6 +64,7 @@ class Case(msgspec.Struct):
         recovery: the test of whether it is over.
         accepted: a person takes it for the new normal.
         standing: it is above a limit as ever, so it explains no more than that.
+        reviews: how often its name was looked at again.
         slots: attempts and failures of the newest slots.
     """
 
@@ -82,7 +83,7 @@ class Case(msgspec.Struct):
     severity: Severity = Severity.TICKET
     closed_at: float | None = None
     written_at: float = 0.0
-    looked_around: bool = False
+    reviews: int = 0
     accepted: bool = False
     standing: bool = False
     changed: bool = True
@@ -155,7 +156,7 @@ class Case(msgspec.Struct):
         self.start, self.detected_at = finding.start, now
         self.standing = False
         self.baseline, self.share = finding.baseline, finding.share
-        self.not_affected, self.looked_around = finding.not_affected, False
+        self.not_affected, self.reviews = finding.not_affected, 0
         # Of its first life nothing counts any more but its severity.
         self.tried = self.failed = 0.0
         self.slots, self.reasons = {}, Reasons()

@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.events import Channel, Scope
 from monitor.observe.arrays import Array, Bools, Floats, Ints
-from monitor.observe.blame import CV, DIMENSIONS, Cause, Leaves, search
+from monitor.observe.blame import CV, DIMENSIONS, Cause, Leaves, is_normal, search
 from monitor.observe.channels import CHANNELS, FLOOR, NAMES, TWINS
 from monitor.observe.keys import FLEET, KINDS, Catalog
 from monitor.observe.survey import SlotCounts, Survey
@@ -38,7 +38,8 @@ class Finding:
 
     ``channels`` are those that count the same replies, ``channel`` names the incident;
     ``baseline`` is the learned rate, ``good`` the rate from which all is well again;
-    ``counts`` begin with the slot of the onset.
+    ``counts`` begin with the slot of the onset; ``lead`` says how plain the cause is
+    (``blame.Cause``).
     """
 
     scope: Scope
@@ -51,6 +52,7 @@ class Finding:
     share: float
     counts: tuple[SlotCounts, ...]
     not_affected: tuple[Scope, ...]
+    lead: float
 
 
 class Suspicion(NamedTuple):
@@ -104,8 +106,8 @@ class Inquiry:
         near = np.isin(narrow, suspicion.near).any(axis=1) | mine
         near &= leaves.failed > 0
         causes = [cause for cause in causes if (cause.leaves & near).any()]
-        if not causes:
-            causes = self._own(suspicion, leaves, mine)
+        if not causes or self._is_too_wide(causes[0], suspicion, leaves, mine):
+            causes = self._own(suspicion, leaves, mine) or causes
         return [
             self._finding(suspicion, here[cause.leaves], allowed, cause)
             for cause in causes
@@ -118,6 +120,19 @@ class Inquiry:
         below = np.maximum(survey.tried, survey.failed)
         allowed: Floats = below * np.where(np.isfinite(ceiling), ceiling, survey.rate)
         return allowed
+
+    def _is_too_wide(
+        self, cause: Cause, suspicion: Suspicion, leaves: Leaves, mine: Bools
+    ) -> bool:
+        """True if the key is a part of a cause, its rest is as it should be, and the
+        cause's own key is nowhere near the line.
+        """
+        rest = cause.leaves & ~mine
+        if len(cause.dimensions) > 1 or (mine & ~cause.leaves).any() or not rest.any():
+            return False
+        wide = cause.codes[0] if cause.codes else FLEET
+        far = wide not in suspicion.near
+        return far and is_normal(leaves.failed[rest], leaves.expected[rest])
 
     def _own(self, suspicion: Suspicion, leaves: Leaves, mine: Bools) -> list[Cause]:
         """The key itself as the cause: a limit is exceeded by whom it is exceeded, and
@@ -142,7 +157,7 @@ class Inquiry:
         dimensions = tuple(DIMENSIONS.index(name) for name in names)
         first = leaves.codes[np.flatnonzero(mine)[0]]
         codes = tuple(int(first[dimension]) for dimension in dimensions)
-        return [Cause(dimensions, codes, mine, ratio, 1.0)]
+        return [Cause(dimensions, codes, mine, ratio, share=1.0, lead=np.inf)]
 
     def _finding(
         self, suspicion: Suspicion, mine: Ints, allowed: Floats, cause: Cause
@@ -173,6 +188,7 @@ class Inquiry:
             share=cause.share,
             counts=slots[first:],
             not_affected=tuple(siblings),
+            lead=cause.lead,
         )
 
     def _start(self, slot: int, suspected: float) -> float:

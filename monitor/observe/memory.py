@@ -27,6 +27,7 @@ from monitor.observe.lateness import Lateness
 from monitor.observe.policy import ObservePolicy
 from monitor.observe.recent import RecentLeaves, RecentReasons
 from monitor.observe.season import Season
+from monitor.observe.survey import Survey
 from monitor.observe.windows import Windows
 
 #: Attempts behind a baseline without which it is nobody's normal: with fewer, a key
@@ -253,6 +254,10 @@ class Memory:
             return mine
         normal: Array = np.minimum(mine * factors, HIGHEST_RATE)
         return normal
+
+    def survey(self, slot: int) -> Survey:
+        """What the leaves have counted since a slot, and what is normal there."""
+        return Survey(self.catalog, self.normal(slot), self.leaves.since(slot))
 
     def known(self, keys: Ints) -> Bools:
         """Where a baseline has been learned, ``[keys, channels]``."""

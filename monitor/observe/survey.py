@@ -6,7 +6,7 @@ import numpy as np
 
 from monitor.events import Scope
 from monitor.observe.arrays import Array, Bools, Floats, Ints, added_up
-from monitor.observe.blame import COMBINATIONS, DIMENSIONS
+from monitor.observe.blame import DIMENSIONS
 from monitor.observe.channels import split
 from monitor.observe.expected import leaf_rates
 from monitor.observe.keys import FIELDS, FLEET, KINDS, Catalog
@@ -115,14 +115,3 @@ class Survey:
                 place = self._catalog.key_of(CODES[column], value)
                 codes.append(max(place, FLEET))
         return columns, codes
-
-
-def both_of(outer: Scope, part: Scope) -> Scope | None:
-    """The part of a scope that another one names; none if causes have no such name."""
-    values = {
-        field: getattr(outer, field) or getattr(part, field)
-        for field in FIELDS.values()
-    }
-    fixed = {name for name, field in FIELDS.items() if values[field]}
-    names = [{DIMENSIONS[column] for column in columns} for columns in COMBINATIONS]
-    return Scope(**values) if fixed in names else None

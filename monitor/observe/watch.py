@@ -14,11 +14,11 @@ import numpy as np
 
 from monitor.events import Channel, IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State, rows_of
-from monitor.observe.blame import MOST_CAUSES, Leaves, search
-from monitor.observe.book import Book, inside, keys_of
+from monitor.observe.blame import MOST_CAUSES
+from monitor.observe.book import Book, keys_of
 from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
-from monitor.observe.channels import CHANNELS, FLOOR, SPECIFIC_FIRST, WIDTH
+from monitor.observe.channels import CHANNELS, SPECIFIC_FIRST, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading, detectors_of
 from monitor.observe.detectors.heaps import Heaps
 from monitor.observe.detectors.nb_glr import NbGlr
@@ -26,18 +26,17 @@ from monitor.observe.inquiry import Finding, Inquiry, Suspicion
 from monitor.observe.knob import REPEAT_NATS, Knob
 from monitor.observe.memory import Memory, Sums
 from monitor.observe.policy import ObservePolicy
+from monitor.observe.review import Review
 from monitor.observe.rounds import Rounds
-from monitor.observe.survey import Survey, both_of
 
 #: An anomaly without a cause among the leaves (a mix that shifts, say) is looked into
 #: again after so long, when more has been counted.
 RETRY_SECONDS = 5.0
 
-#: When to see what an incident has left alone.
-LOOK_AROUND_SECONDS = 30.0
-
-#: Parts that explain so much of an incident's excess are the whole of it.
-MOST_OF_IT = 0.8
+#: Two names for a few failures may be about as likely, and the wrong one slows the
+#: innocent. A cause that leads by less waits for the next looks, but no longer than so.
+PLAIN_NATS = 5.0
+DOUBT_SECONDS = 3.0
 
 #: So many nats below its threshold a key may be blamed together with another one.
 NEAR_NATS = 5.0
@@ -69,9 +68,11 @@ class Watch:
             memory.attach(detector)
         self._detectors = [d for d in detectors if d.kind is IncidentKind.SPIKE]
         self._slow = [d for d in detectors if d.kind is not IncidentKind.SPIKE]
+        self._review = Review(policy, memory, book)
         self.rounds = Rounds(book.fleet, policy, memory, self._slow)
         self._knob = Knob(policy.false_pages_per_week)
         self._retry: dict[tuple[str, Channel], float] = {}
+        self._doubt: dict[Channel, tuple[float, float]] = {}
         self._now = 0.0
         self.unexplained = 0
         self.listener: Listener = lambda *_: None
@@ -209,82 +210,38 @@ class Watch:
         if self._now < self._retry.get(name, 0.0):
             return
         catalog = self._memory.catalog
-        survey = self._survey(suspicion.start)
+        survey = self._memory.survey(self._policy.slot_of(suspicion.start))
         absolute = bool(np.isfinite(suspicion.ceiling).any())
         explained = self._book.explained(survey.leaf_keys, catalog, absolute)
         inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
         findings = inquiry.findings(suspicion)
+        if findings and self._waits(findings[0]):
+            self._retry[name] = float(np.nextafter(self._now, np.inf))
+            return
         filed = [self._file(finding, settled) for finding in findings]
         self.unexplained += not findings
         if not any(filed):
             self._retry[name] = self._now + RETRY_SECONDS
 
-    def _survey(self, start: float) -> Survey:
-        memory = self._memory
-        slot = self._policy.slot_of(start)
-        rates = memory.normal(slot)
-        return Survey(memory.catalog, rates, memory.leaves.since(slot))
+    def _waits(self, finding: Finding) -> bool:
+        """True while what has just come up may wait until its cause is plain; for all
+        rules that see it, as some take the widest key for the cause.
+        """
+        since, last = self._doubt.get(finding.channel, (self._now, -np.inf))
+        if finding.lead >= PLAIN_NATS and last < self._now:
+            return False
+        since = since if self._now - last <= RETRY_SECONDS else self._now
+        self._doubt[finding.channel] = since, self._now
+        return self._now - since < DOUBT_SECONDS
 
     def look_around(self, now: float) -> None:
-        """Half a minute after an incident was found, see what has stayed normal: at
-        its opening there may have been too little mail to tell. One a tick. The slow
-        rules make their rounds.
-        """
+        """Let the slow rules make their rounds, and see after what is open."""
         self.rounds.turn(now)
         for case in self._book.open:
             if case.stands(now) and not case.standing:
                 case.standing = True
                 self._relearn(case)
-        for case in self._book.open:
-            if case.looked_around or now < case.detected_at + LOOK_AROUND_SECONDS:
-                continue
-            case.looked_around = True
-            survey = self._survey(case.start)
-            self._narrow(case, survey)
-            explained = self._book.explained(survey.leaf_keys, self._memory.catalog)
-            normal = survey.not_affected(
-                case.scope, case.column, ~explained[:, case.column]
-            )
-            case.not_affected = tuple(normal) or case.not_affected
-            return
-
-    def _narrow(self, case: Case, survey: Survey) -> None:
-        """See whether a part of what was named is all that is bad: with the first few
-        failures the wider name was the likelier one.
-        """
-        column, mine = case.column, np.flatnonzero(self._own(case, survey))
-        if case.detector == LIMIT or not len(mine):
-            return
-        failed, normal = survey.failed[mine, column], survey.normal[mine, column]
-        tried = survey.tried[mine, column]
-        causes = search(Leaves(survey.codes[mine], failed, normal, tried))
-        # What other causes explain is found by itself once this case leaves it alone. A
-        # cause that is all of it is but another name.
-        if not causes or causes[0].leaves.all():
-            return
-        theirs = np.logical_or.reduce([cause.leaves for cause in causes])
-        excess = failed - normal
-        if excess[theirs].sum() < MOST_OF_IT * excess.sum():
-            return
-        part = survey.scope(causes[0].dimensions, causes[0].codes)
-        scope = both_of(case.scope, part)
-        if scope is not None and scope != case.scope:
-            place = mine[causes[0].leaves]
-            usual = normal[causes[0].leaves].sum() / survey.tried[place, column].sum()
-            baseline = max(float(usual), float(FLOOR[column]))
-            case.share *= causes[0].share
-            self._book.narrow(case, scope, baseline, survey.by_slot(place))
-            first = self._policy.slot_of(case.start)
-            case.note_reasons(self._memory.reasons.since(first))
-
-    def _own(self, case: Case, survey: Survey) -> Bools:
-        """The leaves of a case that no other open one explains."""
-        keys, catalog = survey.leaf_keys, self._memory.catalog
-        own = inside(case.scope, keys, catalog)
-        for other in self._book.open:
-            if other is not case and case.channel in other.channels:
-                own &= ~inside(other.scope, keys, catalog)
-        return own
+        self._review.turn(now)
 
     def _file(self, finding: Finding, settled: Bools) -> bool:
         case = self._book.file(self._honest(finding), self._now)

@@ -47,6 +47,7 @@ def finding(scope: Scope, channel: Channel = Channel.HARD, **changes: Any) -> Fi
         "share": 0.9,
         "counts": (SlotCounts(SLOT - 2, tried, failed),),
         "not_affected": (),
+        "lead": 9.0,
     }
     return Finding(**(fields | changes))
 
