@@ -34,7 +34,7 @@ from monitor.observe.rounds import Rounds
 RETRY_SECONDS = 5.0
 
 #: Two names for a few failures may be about as likely, and the wrong one slows the
-#: innocent. A cause that leads by less waits for the next looks, but no longer than so.
+#: innocent. A cause that leads by less waits for the next looks, if they come so soon.
 PLAIN_NATS = 5.0
 DOUBT_SECONDS = 3.0
 
@@ -73,7 +73,7 @@ class Watch:
         self._knob = Knob(policy.false_pages_per_week)
         self._retry: dict[tuple[str, Channel], float] = {}
         self._doubt: dict[Channel, tuple[float, float]] = {}
-        self._now = 0.0
+        self._now = self._cadence = 0.0
         self.unexplained = 0
         self.listener: Listener = lambda *_: None
 
@@ -106,7 +106,7 @@ class Watch:
             now: time of the look.
             seconds: time since the last one.
         """
-        self._now = now
+        self._now, self._cadence = now, seconds
         if not self.rounds.gate.is_open:
             return
         sums = _merged(fresh)
@@ -232,7 +232,7 @@ class Watch:
             return False
         since = since if self._now - last <= RETRY_SECONDS else self._now
         self._doubt[finding.channel] = since, self._now
-        return self._now - since < DOUBT_SECONDS
+        return self._now + self._cadence - since <= DOUBT_SECONDS
 
     def look_around(self, now: float) -> None:
         """Let the slow rules make their rounds, and see after what is open."""

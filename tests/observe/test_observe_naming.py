@@ -44,9 +44,9 @@ def one_ip(cell: Cell) -> Cell:
     return cell
 
 
-def first_told(run: Run, seconds: int) -> tuple[Scope, float] | None:
-    for _ in range(seconds):
-        run.live(1.0)
+def first_told(run: Run, seconds: int, span: float = 1.0) -> tuple[Scope, float] | None:
+    for _ in range(int(seconds / span)):
+        run.live(span, span)
         for incident in run.opened.values():
             return incident.scope, incident.detected_at - EPOCH - BEGIN
     return None
@@ -81,6 +81,18 @@ def test_two_names_for_almost_the_same_mail_are_not_waited_for(
         waits.append(told[1] - told[0])
     assert min(waits) >= 0.0
     assert 0.0 < max(waits) <= WITH_DOUBT
+
+
+def test_nobody_waits_for_a_look_that_is_minutes_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spike = Spike(BAD_LIST, Channel.HARD, 0.25, BEGIN)
+    told = []
+    for seconds in (WITHOUT, WITH_DOUBT):
+        monkeypatch.setattr(watch, "DOUBT_SECONDS", seconds)
+        told.append(first_told(run_of(0, spike, shared=True), 300, span=60.0))
+    assert told[0] is not None
+    assert told[0] == told[1]
 
 
 def test_what_turns_out_to_be_one_campaign_of_a_tenant_is_called_so() -> None:
