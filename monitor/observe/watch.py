@@ -9,6 +9,7 @@ over the line after that is another cause's.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,6 +53,13 @@ EARLY_PART = 0.1
 Listener = Callable[[Look, Mapping[str, Reading]], None]
 
 
+class _Doubt(NamedTuple):
+    """When a cause was not plain in a channel, first and last."""
+
+    since: float
+    last: float
+
+
 class Watch:
     """Detectors, threshold and inquiries of one fleet.
 
@@ -72,7 +80,7 @@ class Watch:
         self.rounds = Rounds(book.fleet, policy, memory, self._slow)
         self._knob = Knob(policy.false_pages_per_week)
         self._retry: dict[tuple[str, Channel], float] = {}
-        self._doubt: dict[Channel, tuple[float, float]] = {}
+        self._doubt: dict[Channel, _Doubt] = {}
         self._now = self._cadence = 0.0
         self.unexplained = 0
         self.listener: Listener = lambda *_: None
@@ -225,13 +233,16 @@ class Watch:
 
     def _waits(self, finding: Finding) -> bool:
         """True while what has just come up may wait until its cause is plain; for all
-        rules that see it, as some take the widest key for the cause.
+        rules that see it, in whatever channel: some take the widest key for the cause.
         """
-        since, last = self._doubt.get(finding.channel, (self._now, -np.inf))
+        doubts = [self._doubt[c] for c in finding.channels if c in self._doubt]
+        last = max((doubt.last for doubt in doubts), default=-np.inf)
         if finding.lead >= PLAIN_NATS and last < self._now:
             return False
-        since = since if self._now - last <= RETRY_SECONDS else self._now
-        self._doubt[finding.channel] = since, self._now
+        lately = [d.since for d in doubts if self._now - d.last <= RETRY_SECONDS]
+        since = min(lately, default=self._now)
+        for channel in finding.channels:
+            self._doubt[channel] = _Doubt(since, self._now)
         return self._now + self._cadence - since <= DOUBT_SECONDS
 
     def look_around(self, now: float) -> None:

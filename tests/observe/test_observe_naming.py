@@ -13,6 +13,7 @@ from monitor.observe.keys import CAMPAIGN, TENANT
 from monitor.observe.memory import Memory
 from monitor.observe.review import REVIEW_SECONDS
 from tests.observe.observe_world import EPOCH, SLOT, Run, Spike, World, delta_of
+from tests.observe.test_observe_book import finding
 
 HISTORY = 1_200.0
 CALM = 30.0
@@ -93,6 +94,20 @@ def test_nobody_waits_for_a_look_that_is_minutes_away(
         told.append(first_told(run_of(0, spike, shared=True), 300, span=60.0))
     assert told[0] is not None
     assert told[0] == told[1]
+
+
+def test_a_doubt_holds_in_every_channel_that_counts_the_same_replies() -> None:
+    watched = FleetObserver("default", ObservePolicy())._watch
+    twins = (Channel.HARD, Channel.BOUNCE)
+    doubtful = finding(BAD_LIST, Channel.HARD, channels=twins, lead=1.0)
+    plain = finding(BAD_LIST, Channel.BOUNCE, channels=(Channel.BOUNCE,), lead=np.inf)
+    other = finding(BAD_LIST, Channel.DEFERRAL, channels=(Channel.DEFERRAL,))
+    answers = []
+    for second in range(6):
+        watched._now, watched._cadence = EPOCH + second, 1.0
+        answers.append([watched._waits(one) for one in (plain, doubtful, plain, other)])
+    # Whoever is plain and comes first is told; with the doubt, three seconds at most.
+    assert answers == [[False, n < 3, n < 3, False] for n in range(6)]
 
 
 def test_what_turns_out_to_be_one_campaign_of_a_tenant_is_called_so() -> None:
