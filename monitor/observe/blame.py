@@ -48,6 +48,9 @@ MOST_CAUSES = 3
 #: only says what an alarm is about; that there is something, a detector has said.
 LEAST_GAIN = 3.0
 
+#: A cause is plain if no other name is nearer than this, in nats.
+PLAIN_NATS = 5.0
+
 #: Price of one dimension, and of a cause: what a parameter costs in such searches.
 DIMENSION_PRICE, CAUSE_PRICE = 2.0, 1.0
 
@@ -98,8 +101,8 @@ class Cause(NamedTuple):
     """One value in each of some dimensions, and what it does.
 
     ``dimensions`` are columns of ``codes``; ``leaves`` marks the cause's leaves;
-    ``share`` is its part of the whole excess; ``lead`` is by how many nats the causes
-    are likelier than with the first one exchanged for another.
+    ``share`` is its part of the whole excess; ``lead`` is by how many nats it explains
+    what the others leave better than the best other name does.
     """
 
     dimensions: tuple[int, ...]
@@ -146,9 +149,11 @@ def search(leaves: Leaves, cv: float = CV) -> list[Cause]:
         if without.value > fit.value and _spares_some(others, leaves):
             chosen = others
     chosen = _narrowed(chosen, groupings, leaves, cv)
-    fit = _fit(chosen, leaves)
-    lead = fit.value - _best_rival(chosen, groupings, leaves, cv)
-    return _causes(chosen, fit, lead, leaves)
+    leads = [
+        _lead(one, chosen[:place] + chosen[place + 1 :], groupings, leaves, cv)
+        for place, one in enumerate(chosen)
+    ]
+    return _causes(chosen, _fit(chosen, leaves), leads, leaves)
 
 
 def _spares_some(chosen: list[_Candidate], leaves: Leaves) -> bool:
@@ -305,8 +310,8 @@ def _narrowed(
 
     A dimension with few values has a low price, so early on a tenant may be named for
     what one of its campaigns does. Whoever is named is throttled, and the innocent
-    rest of a tenant must not be. Should the rest turn out bad, the incident widens.
-    Combinations stay as they are: most of a pair's mail is often of one campaign.
+    rest of a tenant must not be. Combinations stay as they are: most of a pair's mail
+    is often of one campaign.
     """
     kept = list(chosen)
     for number, cause in enumerate(chosen):
@@ -323,20 +328,21 @@ def _narrowed(
     return kept
 
 
-def _best_rival(
-    chosen: list[_Candidate], groupings: list["_Grouping"], leaves: Leaves, cv: float
+def _lead(
+    cause: _Candidate,
+    others: list[_Candidate],
+    groupings: list["_Grouping"],
+    leaves: Leaves,
+    cv: float,
 ) -> float:
-    """What the causes would be worth with another one in the place of the first."""
-    first, rest = chosen[:1], chosen[1:]
-    others = _finalists(groupings, leaves, _fit(rest, leaves).expected, cv)
-    return max(
-        (
-            _fit([other, *rest], leaves).value
-            for other in others
-            if first and (other.leaves != first[0].leaves).any()
-        ),
-        default=-np.inf,
-    )
+    """By how much a cause is likelier than any other name beside the others."""
+    left = replace(leaves, expected=_fit(others, leaves).expected)
+    rivals = [
+        _fit([rival], left).value
+        for rival in _finalists(groupings, left, left.expected, cv)
+        if (rival.leaves != cause.leaves).any()
+    ]
+    return _fit([cause], left).value - max(rivals, default=-np.inf)
 
 
 def is_normal(failed: Floats, expected: Floats) -> bool:
@@ -346,12 +352,13 @@ def is_normal(failed: Floats, expected: Floats) -> bool:
 
 
 def _causes(
-    chosen: list[_Candidate], fit: _Fit, lead: float, leaves: Leaves
+    chosen: list[_Candidate], fit: _Fit, leads: list[float], leaves: Leaves
 ) -> list[Cause]:
     excess = leaves.failed - leaves.expected
     whole = max(float(excess.sum()), _LEAST_EXPECTED)
     causes = []
-    for candidate, multiplier in zip(chosen, fit.multipliers, strict=True):
+    rows = zip(chosen, fit.multipliers, leads, strict=True)
+    for candidate, multiplier, lead in rows:
         share = min(1.0, float(excess[candidate.leaves].sum()) / whole)
         first = leaves.codes[np.flatnonzero(candidate.leaves)[0]]
         codes = tuple(int(first[column]) for column in candidate.dimensions)

@@ -104,7 +104,8 @@ class Book:
         if len(self.open) >= MOST_OPEN:
             self.refused += 1
             return None
-        case = self._writer.case_of(finding, now)
+        taken = {case.id for case in self.cases}
+        case = self._writer.case_of(finding, now, taken)
         self.cases.append(case)
         return case
 
@@ -126,7 +127,8 @@ class Book:
     def _narrower(self, finding: Finding) -> Case | None:
         """An open case that turns out to be part of a finding."""
         for case in self.open:
-            same = case.channel is finding.channel and covers(finding.scope, case.scope)
+            wider = covers(finding.scope, case.scope) or finding.scope in case.wider
+            same = case.channel is finding.channel and wider
             if same and abs(case.start - finding.start) <= WIDEN_SECONDS:
                 return case
         return None
@@ -141,12 +143,19 @@ class Book:
         self._count(case, finding)
 
     def narrow(
-        self, case: Case, scope: Scope, baseline: float, counts: Sequence[SlotCounts]
+        self,
+        case: Case,
+        scope: Scope,
+        baseline: float,
+        counts: Sequence[SlotCounts],
+        now: float,
     ) -> None:
         """Only a part of what a case was named for is bad: name that, and hold it to
         what is normal there.
         """
+        case.wider.append(case.scope)
         case.scope, case.changed = scope, True
+        case.recovery.restart(now)
         case.baseline = case.recovery.good = baseline
         case.tried = case.failed = 0.0
         case.slots, case.reasons = {}, Reasons()

@@ -1,7 +1,8 @@
 """One incident while it lives: what is counted of it, and where it stands."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import count
 
 import msgspec
 
@@ -65,6 +66,7 @@ class Case(msgspec.Struct):
         accepted: a person takes it for the new normal.
         standing: it is above a limit as ever, so it explains no more than that.
         reviews: how often its name was looked at again.
+        wider: names that it had before it was narrowed.
         slots: attempts and failures of the newest slots.
     """
 
@@ -84,6 +86,7 @@ class Case(msgspec.Struct):
     closed_at: float | None = None
     written_at: float = 0.0
     reviews: int = 0
+    wider: list[Scope] = []
     accepted: bool = False
     standing: bool = False
     changed: bool = True
@@ -200,11 +203,11 @@ class Writer:
         """The slot that a time falls into."""
         return int(seconds // self._slot_seconds)
 
-    def case_of(self, finding: Finding, now: float) -> Case:
-        """Open a case for a cause."""
+    def case_of(self, finding: Finding, now: float, taken: Set[str]) -> Case:
+        """Open a case for a cause, with an id that no other case has."""
         column = CHANNELS.index(finding.channel)
         case = Case(
-            id=self._id(finding),
+            id=next(name for name in self._ids(finding) if name not in taken),
             scope=finding.scope,
             channel=finding.channel,
             channels=list(finding.channels),
@@ -265,10 +268,13 @@ class Writer:
             not_affected=case.not_affected,
         )
 
-    def _id(self, finding: Finding) -> str:
+    def _ids(self, finding: Finding) -> Iterator[str]:
+        """What a cause may be called; the first, but where a narrowed case has it."""
         slot = self.slot_of(finding.start)
         scope = finding.scope
-        parts = (self.fleet, scope.kind, scope.key, finding.channel.value, str(slot))
-        # The separator cannot be part of a name, so no two tuples make one text.
-        digest = hashlib.sha256("\x00".join(parts).encode())
-        return digest.hexdigest()[:ID_DIGITS]
+        parts = [self.fleet, scope.kind, scope.key, finding.channel.value, str(slot)]
+        for number in count(1):
+            # The separator cannot be part of a name, so no two tuples make one text.
+            digest = hashlib.sha256("\x00".join(parts).encode())
+            yield digest.hexdigest()[:ID_DIGITS]
+            parts[5:] = [str(number)]

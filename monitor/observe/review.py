@@ -8,13 +8,14 @@ import numpy as np
 
 from monitor.events import Scope
 from monitor.observe.arrays import Bools
-from monitor.observe.blame import COMBINATIONS, DIMENSIONS, Leaves, search
+from monitor.observe.blame import COMBINATIONS, DIMENSIONS, PLAIN_NATS, Leaves, search
 from monitor.observe.book import Book, inside
 from monitor.observe.case import LIMIT, Case
 from monitor.observe.channels import FLOOR
 from monitor.observe.keys import FIELDS
 from monitor.observe.memory import Memory
 from monitor.observe.policy import ObservePolicy
+from monitor.observe.recent import HORIZON_SECONDS
 from monitor.observe.survey import Survey
 
 #: Seconds after an incident was found at which it is reviewed: soon, since whoever is
@@ -43,29 +44,35 @@ class Review:
             done = sum(now >= case.detected_at + after for after in REVIEW_SECONDS)
             if case.reviews < done:
                 case.reviews = done
-                self._review(case)
+                # Of what began earlier only a part is still known leaf by leaf.
+                if now - case.start <= HORIZON_SECONDS:
+                    self._review(case, now)
                 return
 
-    def _review(self, case: Case) -> None:
+    def _review(self, case: Case, now: float) -> None:
         survey = self._memory.survey(self._policy.slot_of(case.start))
-        self._narrow(case, survey)
+        self._narrow(case, survey, now)
         explained = self._book.explained(survey.leaf_keys, self._memory.catalog)
         normal = survey.not_affected(
             case.scope, case.column, ~explained[:, case.column]
         )
         case.not_affected = tuple(normal) or case.not_affected
 
-    def _narrow(self, case: Case, survey: Survey) -> None:
+    def _narrow(self, case: Case, survey: Survey, now: float) -> None:
         """See whether a part of what was named is all that is bad."""
         column, mine = case.column, np.flatnonzero(self._own(case, survey))
         if case.detector == LIMIT or not len(mine):
             return
-        failed, normal = survey.failed[mine, column], survey.normal[mine, column]
-        tried = survey.tried[mine, column]
+        failed = survey.failed[mine, column]
+        # A complaint may come for mail that was delivered before the onset.
+        tried = np.maximum(survey.tried[mine, column], failed)
+        normal = tried * survey.rate[mine, column]
         causes = search(Leaves(survey.codes[mine], failed, normal, tried))
         # What other causes explain is found by itself once this case leaves it alone. A
         # cause that is all of it is but another name.
         if not causes or causes[0].leaves.all():
+            return
+        if causes[0].lead < PLAIN_NATS and case.reviews < len(REVIEW_SECONDS):
             return
         theirs = np.logical_or.reduce([cause.leaves for cause in causes])
         excess = failed - normal
@@ -74,11 +81,12 @@ class Review:
         part = survey.scope(causes[0].dimensions, causes[0].codes)
         scope = self._both_of(case.scope, part)
         if scope is not None and scope != case.scope:
-            place = mine[causes[0].leaves]
-            usual = normal[causes[0].leaves].sum() / survey.tried[place, column].sum()
-            baseline = max(float(usual), float(FLOOR[column]))
+            bad = causes[0].leaves
+            usual = float(normal[bad].sum() / max(tried[bad].sum(), 1.0))
+            baseline = max(usual, float(FLOOR[column]))
             case.share *= causes[0].share
-            self._book.narrow(case, scope, baseline, survey.by_slot(place))
+            case.not_affected = ()
+            self._book.narrow(case, scope, baseline, survey.by_slot(mine[bad]), now)
             first = self._policy.slot_of(case.start)
             case.note_reasons(self._memory.reasons.since(first))
 

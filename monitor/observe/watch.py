@@ -15,7 +15,7 @@ import numpy as np
 
 from monitor.events import Channel, IncidentKind
 from monitor.observe.arrays import Bools, Floats, Ints, State, rows_of
-from monitor.observe.blame import MOST_CAUSES
+from monitor.observe.blame import MOST_CAUSES, PLAIN_NATS
 from monitor.observe.book import Book, keys_of
 from monitor.observe.bounds import Bitten, Bound
 from monitor.observe.case import LIMIT, Case
@@ -35,8 +35,7 @@ from monitor.observe.rounds import Rounds
 RETRY_SECONDS = 5.0
 
 #: Two names for a few failures may be about as likely, and the wrong one slows the
-#: innocent. A cause that leads by less waits for the next looks, if they come so soon.
-PLAIN_NATS = 5.0
+#: innocent. What is not plain waits so long for the next looks, if they come so soon.
 DOUBT_SECONDS = 3.0
 
 #: So many nats below its threshold a key may be blamed together with another one.
@@ -54,10 +53,10 @@ Listener = Callable[[Look, Mapping[str, Reading]], None]
 
 
 class _Doubt(NamedTuple):
-    """When a cause was not plain in a channel, first and last."""
+    """What waits to be named: since when, and what was last said of it."""
 
     since: float
-    last: float
+    suspicion: Suspicion
 
 
 class Watch:
@@ -80,7 +79,7 @@ class Watch:
         self.rounds = Rounds(book.fleet, policy, memory, self._slow)
         self._knob = Knob(policy.false_pages_per_week)
         self._retry: dict[tuple[str, Channel], float] = {}
-        self._doubt: dict[Channel, _Doubt] = {}
+        self._doubts: dict[tuple[str, Channel, int], _Doubt] = {}
         self._now = self._cadence = 0.0
         self.unexplained = 0
         self.listener: Listener = lambda *_: None
@@ -212,10 +211,14 @@ class Watch:
             thresholds[rows[met], columns[met]] -= REPEAT_NATS
         return thresholds
 
-    def _inquire(self, suspicion: Suspicion, settled: Bools) -> None:
-        """Find causes and file them; mark the keys and channels they explain."""
+    def _inquire(
+        self, suspicion: Suspicion, settled: Bools, last_word: bool = False
+    ) -> None:
+        """Find causes and file them, but for those that wait; mark the keys and
+        channels they explain.
+        """
         name = suspicion.detector, suspicion.channel
-        if self._now < self._retry.get(name, 0.0):
+        if self._now < self._retry.get(name, 0.0) and not last_word:
             return
         catalog = self._memory.catalog
         survey = self._memory.survey(self._policy.slot_of(suspicion.start))
@@ -223,30 +226,46 @@ class Watch:
         explained = self._book.explained(survey.leaf_keys, catalog, absolute)
         inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
         findings = inquiry.findings(suspicion)
-        if findings and self._waits(findings[0]):
-            self._retry[name] = float(np.nextafter(self._now, np.inf))
-            return
-        filed = [self._file(finding, settled) for finding in findings]
+        settles = False
+        for finding in findings:
+            if last_word or not self._waits(finding, suspicion, settled):
+                settles |= self._file(finding, settled)
+            else:
+                settles = True
         self.unexplained += not findings
-        if not any(filed):
+        if not settles:
             self._retry[name] = self._now + RETRY_SECONDS
 
-    def _waits(self, finding: Finding) -> bool:
-        """True while what has just come up may wait until its cause is plain; for all
-        rules that see it, in whatever channel: some take the widest key for the cause.
+    def _waits(self, finding: Finding, suspicion: Suspicion, settled: Bools) -> bool:
+        """True if a finding may wait until its cause is plain. In this look nobody else
+        is to tell of it either: some rules take the widest key for the cause.
         """
-        doubts = [self._doubt[c] for c in finding.channels if c in self._doubt]
-        last = max((doubt.last for doubt in doubts), default=-np.inf)
-        if finding.lead >= PLAIN_NATS and last < self._now:
+        if finding.lead >= PLAIN_NATS or self._cadence > DOUBT_SECONDS:
             return False
-        lately = [d.since for d in doubts if self._now - d.last <= RETRY_SECONDS]
-        since = min(lately, default=self._now)
-        for channel in finding.channels:
-            self._doubt[channel] = _Doubt(since, self._now)
-        return self._now + self._cadence - since <= DOUBT_SECONDS
+        name = suspicion.detector, suspicion.channel, suspicion.key
+        since = self._doubts[name].since if name in self._doubts else self._now
+        self._doubts[name] = _Doubt(since, suspicion)
+        touched, _ = keys_of(finding.scope, self._memory.catalog)
+        channels = np.flatnonzero(np.isin(CHANNELS, finding.channels))
+        settled[np.ix_(np.append(touched, suspicion.key), channels)] = True
+        return True
+
+    def _end_doubts(self, now: float) -> None:
+        """Name what has waited long enough, whether or not there was more mail."""
+        self._now = now
+        settled = np.zeros_like(self._memory.warm)
+        for name, doubt in list(self._doubts.items()):
+            if name not in self._doubts or now - doubt.since < DOUBT_SECONDS:
+                continue
+            del self._doubts[name]
+            # A key may have been evicted meanwhile.
+            known = self._memory.catalog.scopes[doubt.suspicion.key] is not None
+            if known and self.rounds.gate.is_open:
+                self._inquire(doubt.suspicion, settled, last_word=True)
 
     def look_around(self, now: float) -> None:
         """Let the slow rules make their rounds, and see after what is open."""
+        self._end_doubts(now)
         self.rounds.turn(now)
         for case in self._book.open:
             if case.stands(now) and not case.standing:
@@ -286,6 +305,11 @@ class Watch:
         memory.dispersion.drop(touched, channels)
         for detector in self._detectors:
             detector.reset(touched, channels)
+        self._doubts = {
+            name: doubt
+            for name, doubt in self._doubts.items()
+            if name[1] not in case.channels or name[2] not in touched
+        }
 
     def accept(self, incident_id: str, now: float) -> bool:
         """A person says that what an open incident tells is the new normal.

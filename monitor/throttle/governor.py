@@ -157,20 +157,17 @@ class Governor:
     def _open(self, incident: Incident) -> None:
         desk, memory = self._desk, self._desk.memory
         verdict = judge(incident, desk.policy, desk.now)
+        before = memory.scope_of(incident.id)
+        late = self._is_late(incident)
+        self._follow_name(incident)
         if verdict.refused is not None:
             self._refuse_incident(incident, verdict.refused)
             return
-        before = memory.scope_of(incident.id)
         if before is None and memory.spent.get(incident.id) == incident.attempts:
             self._refuse_incident(incident, RulingReason.STALE)
             return
-        claims = memory.claims[before] if before is not None else {}
-        if before is not None and incident.updated_at < claims[incident.id].asked_at:
+        if late:
             return  # Delivered out of order.
-        if before is not None and before != incident.scope:
-            # Blame found a better scope: start afresh there, let go of the old one.
-            memory.drop_claim(before, incident.id)
-            desk.settle(before, RulingReason.CLOSED)
         known = memory.claims.get(incident.scope, {}).get(incident.id)
         claim = desk.ladder.claim(incident, verdict, known)
         if not memory.put_claim(incident.scope, claim):
@@ -180,9 +177,28 @@ class Governor:
             self._refuse_incident(incident, verdict.held_back, Action.PAUSE)
         desk.settle(incident.scope, RulingReason.EXPIRED)
 
+    def _is_late(self, incident: Incident) -> bool:
+        """True if something newer was heard of an incident before."""
+        memory = self._desk.memory
+        scope = memory.scope_of(incident.id)
+        if scope is None:
+            return False
+        return incident.updated_at < memory.claims[scope][incident.id].asked_at
+
+    def _follow_name(self, incident: Incident) -> None:
+        """Blame may find a better scope: let go of the old one, whatever becomes of the
+        new one, which starts afresh.
+        """
+        before = self._desk.memory.scope_of(incident.id)
+        if before is None or before == incident.scope or self._is_late(incident):
+            return
+        self._desk.memory.drop_claim(before, incident.id)
+        self._desk.settle(before, RulingReason.CLOSED)
+
     def _recover(self, incident: Incident) -> None:
         """Keep what is held, tighten nothing. Probing will start here."""
         memory, policy = self._desk.memory, self._desk.policy
+        self._follow_name(incident)
         scope = memory.scope_of(incident.id)
         if scope is None:
             self._refuse_incident(incident, RulingReason.NOT_OPEN)

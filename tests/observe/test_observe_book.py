@@ -15,7 +15,15 @@ from monitor.events import (
 )
 from monitor.observe import DEFAULT_LIMITS, Bound
 from monitor.observe import book as room
-from monitor.observe.book import MOST_OPEN, Batch, Book, covers, inside, keys_of
+from monitor.observe.book import (
+    MOST_OPEN,
+    WIDEN_SECONDS,
+    Batch,
+    Book,
+    covers,
+    inside,
+    keys_of,
+)
 from monitor.observe.case import STANDING_SECONDS, UPDATE_SECONDS, Case, Writer
 from monitor.observe.channels import CHANNELS, WIDTH
 from monitor.observe.inquiry import Finding
@@ -322,10 +330,34 @@ def test_a_case_is_narrowed_to_the_part_that_is_bad() -> None:
     case = filed(on, finding(P))
     on.turn(NOW)
     slot = SlotCounts(SLOT - 2, (10.0,) * WIDTH, (9.0,) * WIDTH)
-    on.narrow(case, PAIR, 0.03, [slot])
+    on.narrow(case, PAIR, 0.03, [slot], NOW)
     (incident,) = on.turn(NOW + 1.0)
     assert (incident.id, incident.scope) == (case.id, PAIR)
     assert (incident.attempts, incident.baseline) == (10.0, 0.03)
+
+
+def test_what_was_narrowed_widens_again_and_keeps_its_id_to_itself() -> None:
+    on = book()
+    tenant = Scope(tenant="t")
+    case = filed(on, finding(tenant))
+    on.narrow(case, C, 0.03, [], NOW)
+    assert filed(on, finding(tenant)) is case
+    assert case.scope == tenant
+    on.narrow(case, C, 0.03, [], NOW)
+    case.start -= WIDEN_SECONDS + 1.0  # too long ago to be the same
+    other = filed(on, finding(tenant))
+    assert other.id != case.id
+    again = filed(book(), finding(tenant))
+    assert again.id == case.id
+
+
+def test_a_case_that_is_narrowed_has_not_begun_to_recover() -> None:
+    on = book()
+    case = filed(on, finding(P))
+    case.recovery.evidence, case.state = 7.0, IncidentState.RECOVERING
+    on.narrow(case, PAIR, 0.03, [], NOW)
+    case.move(NOW)
+    assert case.state is IncidentState.OPEN
 
 
 def test_what_stands_above_its_limit_hides_no_spike() -> None:

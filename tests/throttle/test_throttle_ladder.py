@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 
 from monitor.events import (
@@ -316,3 +317,31 @@ def test_another_fleets_incident_is_not_ours(
     step = governor.on_incident(make_incident(CAMPAIGN, fleet="emea"), NOW)
     assert step.directives == ()
     assert why(step) == [(False, RulingReason.OTHER_FLEET)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"scope": CAMPAIGN}, RulingReason.DENYLIST),
+        (
+            {"scope": Scope(provider="yahoo", campaign="c"), "attempts": 9.0},
+            RulingReason.LOW_EVIDENCE,
+        ),
+        ({"scope": CAMPAIGN, "state": IncidentState.RECOVERING}, RulingReason.NOT_OPEN),
+    ],
+)
+def test_an_incident_that_is_named_anew_lets_go_of_its_old_name(
+    changes: dict[str, object], refusal: RulingReason, make_incident: Make
+) -> None:
+    governor = Governor(ThrottlePolicy(deny_campaigns=("spring",)), "default", 1)
+    wide = Scope(tenant="shop")
+    assert said(governor.on_incident(make_incident(wide), NOW)) == [(Action.SLOW, 0.5)]
+    anew = msgspec.structs.replace(make_incident(wide, NOW + 5.0), **changes)
+    late = msgspec.structs.replace(anew, updated_at=NOW - 1.0)
+    assert not governor.on_incident(late, NOW + 5.0).directives
+    step = governor.on_incident(anew, NOW + 5.0)
+    assert [(one.scope, one.action) for one in step.directives] == [
+        (wide, Action.RESUME)
+    ]
+    assert refusal in [ruling.reason for ruling in step.rulings]
+    assert not governor.active
