@@ -53,10 +53,11 @@ Listener = Callable[[Look, Mapping[str, Reading]], None]
 
 
 class _Doubt(NamedTuple):
-    """What waits to be named: since when, and what was last said of it."""
+    """What waits to be named: since when, and what was last said and found of it."""
 
     since: float
     suspicion: Suspicion
+    findings: list[Finding]
 
 
 class Watch:
@@ -213,45 +214,48 @@ class Watch:
 
     def _inquire(
         self, suspicion: Suspicion, settled: Bools, last_word: bool = False
-    ) -> None:
+    ) -> bool:
         """Find causes and file them, but for those that wait; mark the keys and
-        channels they explain.
+        channels they explain. Returns whether any was filed.
         """
         name = suspicion.detector, suspicion.channel
         if self._now < self._retry.get(name, 0.0) and not last_word:
-            return
+            return False
         catalog = self._memory.catalog
         survey = self._memory.survey(self._policy.slot_of(suspicion.start))
         absolute = bool(np.isfinite(suspicion.ceiling).any())
         explained = self._book.explained(survey.leaf_keys, catalog, absolute)
         inquiry = Inquiry(survey, explained, catalog, self._policy.slot_seconds)
         findings = inquiry.findings(suspicion)
-        settles = False
-        for finding in findings:
-            if last_word or not self._waits(finding, suspicion, settled):
-                settles |= self._file(finding, settled)
-            else:
-                settles = True
+        hasty = last_word or self._cadence > DOUBT_SECONDS
+        plain = [one for one in findings if hasty or one.lead >= PLAIN_NATS]
+        waiting = [one for one in findings if not hasty and one.lead < PLAIN_NATS]
+        filed = [self._file(one, settled) for one in plain]
+        if waiting:
+            self._wait(waiting, suspicion, settled)
         self.unexplained += not findings
-        if not settles:
+        if not any(filed) and not waiting:
             self._retry[name] = self._now + RETRY_SECONDS
+        return any(filed)
 
-    def _waits(self, finding: Finding, suspicion: Suspicion, settled: Bools) -> bool:
-        """True if a finding may wait until its cause is plain. In this look nobody else
-        is to tell of it either: some rules take the widest key for the cause.
+    def _wait(
+        self, findings: list[Finding], suspicion: Suspicion, settled: Bools
+    ) -> None:
+        """Let findings wait until their causes are plain. In this look nobody else is
+        to tell of them either: some rules take the widest key for the cause.
         """
-        if finding.lead >= PLAIN_NATS or self._cadence > DOUBT_SECONDS:
-            return False
         name = suspicion.detector, suspicion.channel, suspicion.key
         since = self._doubts[name].since if name in self._doubts else self._now
-        self._doubts[name] = _Doubt(since, suspicion)
-        touched, _ = keys_of(finding.scope, self._memory.catalog)
-        channels = np.flatnonzero(np.isin(CHANNELS, finding.channels))
-        settled[np.ix_(np.append(touched, suspicion.key), channels)] = True
-        return True
+        self._doubts[name] = _Doubt(since, suspicion, findings)
+        for finding in findings:
+            touched, _ = keys_of(finding.scope, self._memory.catalog)
+            channels = np.flatnonzero(np.isin(CHANNELS, finding.channels))
+            settled[np.ix_(np.append(touched, suspicion.key), channels)] = True
 
     def _end_doubts(self, now: float) -> None:
-        """Name what has waited long enough, whether or not there was more mail."""
+        """Name what has waited long enough, whether or not there was more mail; if it
+        looks like nothing now, as it looked then: it was over the line.
+        """
         self._now = now
         settled = np.zeros_like(self._memory.warm)
         for name, doubt in list(self._doubts.items()):
@@ -260,8 +264,11 @@ class Watch:
             del self._doubts[name]
             # A key may have been evicted meanwhile.
             known = self._memory.catalog.scopes[doubt.suspicion.key] is not None
-            if known and self.rounds.gate.is_open:
-                self._inquire(doubt.suspicion, settled, last_word=True)
+            if not known or not self.rounds.gate.is_open:
+                continue
+            if not self._inquire(doubt.suspicion, settled, last_word=True):
+                for finding in doubt.findings:
+                    self._file(finding, settled)
 
     def look_around(self, now: float) -> None:
         """Let the slow rules make their rounds, and see after what is open."""

@@ -140,6 +140,23 @@ def test_who_waits_is_told_though_no_mail_comes_any_more(
     assert incident.detected_at == ONSET + 1.0 + WITH_DOUBT
 
 
+def test_who_waits_is_told_though_good_mail_hides_it_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "PLAIN_NATS", np.inf)
+    run = run_of(1, Spike(BAD_LIST, Channel.HARD, 0.5, BEGIN, BEGIN + 1.0))
+    mine = run.world.inside(BAD_LIST)
+    run.world.weight[mine] *= 0.2 / run.world.weight[mine].sum()
+    run.live(1.0)
+    run.world.weight[mine] *= 100.0
+    run.live(WITH_DOUBT)
+    (incident,) = run.opened.values()
+    assert (incident.scope, incident.channel) == (BAD_LIST, Channel.HARD)
+    assert incident.detected_at == ONSET + 1.0 + WITH_DOUBT
+    # By then an inquiry found nothing: this is what had waited.
+    assert incident.attempts < 100.0
+
+
 def test_nobody_waits_for_a_look_that_is_minutes_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
