@@ -256,6 +256,8 @@ class Watch:
         """Name what has waited long enough, whether or not there was more mail; if it
         looks like nothing now, as it looked then: it was over the line.
         """
+        if not self._doubts:
+            return
         self._now = now
         settled = np.zeros_like(self._memory.warm)
         for name, doubt in list(self._doubts.items()):

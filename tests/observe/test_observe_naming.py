@@ -3,6 +3,10 @@
 Whoever is named may be throttled, so the first few failures must not name a wrong one.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -73,6 +77,19 @@ def first_told(
     return None
 
 
+def told_by_doubt(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], Run], seconds: int, **how: Any
+) -> list[tuple[Scope, Channel, float]]:
+    """What the same fleet is told of first, without doubt and with it."""
+    told = []
+    for doubt in (WITHOUT, WITH_DOUBT):
+        monkeypatch.setattr(watch, "DOUBT_SECONDS", doubt)
+        first = first_told(make(), seconds, **how)
+        assert first is not None
+        told.append(first)
+    return told
+
+
 def test_doubt_names_fewer_of_the_innocent(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {}
     for seconds in (WITHOUT, WITH_DOUBT):
@@ -92,16 +109,11 @@ def test_who_is_never_plain_waits_for_three_seconds(
 ) -> None:
     monkeypatch.setattr(watch, "PLAIN_NATS", np.inf)
     spike = Spike(BAD_LIST, Channel.HARD, 0.25, BEGIN)
-    told = []
-    for seconds in (WITHOUT, WITH_DOUBT):
-        monkeypatch.setattr(watch, "DOUBT_SECONDS", seconds)
-        told.append(first_told(run_of(1, spike), 60, counts_every=counts_every))
-    plain, doubtful = told
-    assert plain is not None
-    assert doubtful is not None
+    plain, doubtful = told_by_doubt(
+        monkeypatch, lambda: run_of(1, spike), 60, counts_every=counts_every
+    )
     assert doubtful[:2] == (BAD_LIST, Channel.HARD)
     assert plain[2] < doubtful[2]
-    # The loop above looks at what was said when there are counts again.
     assert doubtful[2] - plain[2] == WITH_DOUBT
 
 
@@ -111,14 +123,11 @@ def test_two_names_for_almost_the_same_mail_do_not_wait_for_ever(
     spike = Spike(BAD_LIST, Channel.HARD, 0.25, BEGIN)
     waits = []
     for seed in range(3):
-        told = []
-        for seconds in (WITHOUT, WITH_DOUBT):
-            monkeypatch.setattr(watch, "DOUBT_SECONDS", seconds)
-            first = first_told(run_of(seed, spike, shared=True), 30)
-            assert first is not None
-            assert first[0] in (BAD_LIST, Scope(source_ip="192.0.2.99"))
-            told.append(first[2])
-        waits.append(told[1] - told[0])
+        make = partial(run_of, seed, spike, shared=True)
+        told = told_by_doubt(monkeypatch, make, 30)
+        for scope, _, _ in told:
+            assert scope in (BAD_LIST, Scope(source_ip="192.0.2.99"))
+        waits.append(told[1][2] - told[0][2])
     assert min(waits) >= 0.0
     assert 0.0 < max(waits) <= WITH_DOUBT
 
@@ -162,11 +171,7 @@ def test_nobody_waits_for_a_look_that_is_minutes_away(
 ) -> None:
     monkeypatch.setattr(watch, "PLAIN_NATS", np.inf)
     spike = Spike(BAD_LIST, Channel.HARD, 0.25, BEGIN)
-    told = []
-    for seconds in (WITHOUT, WITH_DOUBT):
-        monkeypatch.setattr(watch, "DOUBT_SECONDS", seconds)
-        told.append(first_told(run_of(0, spike), 300, span=60.0))
-    assert told[0] is not None
+    told = told_by_doubt(monkeypatch, lambda: run_of(0, spike), 300, span=60.0)
     assert told[0] == told[1]
 
 
