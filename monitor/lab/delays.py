@@ -95,7 +95,9 @@ class Fleet:
         self._random, span = np.random.default_rng(seeds), Span(size.history, DAY)
         warm = replace(regime, cold=False)
         self.traffic = Traffic(regime, size.keys, span, self._random)
-        self.healthy = Traffic(warm, size.company, span, self._random)
+        # With chances of their own: whoever looks at the others alone sees the same.
+        company = np.random.default_rng((*seeds, 1))
+        self.healthy = Traffic(warm, size.company, span, company)
         self.drive = Drive(everyone, policy_for(everyone, A_THOUSAND, DETECTORS), make)
         self.others = OtherRules(size.keys)
         #: Keys that have alarmed with nothing wrong.
@@ -204,7 +206,7 @@ def run(
         _, alarmed = fleet.step(end, LOOK)
         watch.note(end, alarmed, np.inf)
         late = change + scenario.followed < end
-        fleet.traffic.mend((watch.first <= end) | late, end)
+        fleet.traffic.mend((watch.first <= end) | late)
     lines = {f"literal {name}": (name, line) for name, line in LITERAL.items()}
     lines |= {f"equal {name}": (name, equal[name]) for name in LITERAL}
     watches = {name: Stopwatch(change, scenario) for name in ("oracle", *lines)}

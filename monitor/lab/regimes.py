@@ -140,28 +140,27 @@ class Traffic:
             self.appears += span.history + random.uniform(0.0, 0.5 * span.scored, keys)
         self._wander = regime.breathing * random.standard_normal(keys)
         self.spikes = spikes
+        self._mended = np.zeros(keys, bool)
 
     def step(self, end: float, seconds: float) -> tuple[Floats, Floats]:
         """Events and failures of each key in the ``seconds`` before ``end``."""
         random, clump = self._random, self._regime.clump
         tried = random.poisson(self._volume(end) * (seconds / clump))
-        failed: npt.NDArray[np.int64]
         rate = self._rate(end, seconds)
-        if self.spikes is None:
-            failed = random.binomial(tried, rate)
-        else:
+        failed: npt.NDArray[np.int64] = random.binomial(tried, rate)
+        if self.spikes is not None:
             start, stop, lift = self.spikes
             inside = np.minimum(stop, end) - np.maximum(start, end - seconds)
-            hit = random.binomial(tried, np.clip(inside / seconds, 0.0, 1.0))
-            worse = np.minimum(rate * lift, MOST_FAILING)
-            failed = random.binomial(tried - hit, rate) + random.binomial(hit, worse)
+            more = np.minimum(rate * lift, MOST_FAILING) - rate
+            part = np.clip(inside / seconds, 0.0, 1.0) * more / (1.0 - rate)
+            # Drawn for mended keys as well, so that no key's luck hangs on another's.
+            also = random.binomial(tried - failed, part)
+            failed += np.where(self._mended, 0, also)
         return clump * tried.astype(np.float64), clump * failed.astype(np.float64)
 
-    def mend(self, keys: npt.NDArray[np.bool_], now: float) -> None:
-        """End the spikes of some keys, if they have not ended before."""
-        assert self.spikes is not None
-        ends = self.spikes.end
-        ends[keys] = np.minimum(ends[keys], now)
+    def mend(self, keys: npt.NDArray[np.bool_]) -> None:
+        """End the spikes of some keys here and now."""
+        self._mended |= keys
 
     def _volume(self, now: float) -> Floats:
         regime = self._regime

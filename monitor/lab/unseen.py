@@ -177,7 +177,7 @@ def _found_in_time(
         for group, mine in zip(groups, np.split(alarmed, len(groups)), strict=True):
             group.watch.note(end, mine, np.inf)
             # What was found is mended, or the fleet would soon be one large incident.
-            group.traffic.mend(group.watch.first <= end, end)
+            group.traffic.mend(group.watch.first <= end)
     for group in groups:
         delays = group.watch.delays
         yield Trial(a_second, group.lift, delays.found, len(delays.counted))

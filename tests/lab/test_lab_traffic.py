@@ -59,6 +59,21 @@ def test_a_spike_begins_within_a_step_and_ends() -> None:
     assert total(traffic, 200.0, 300.0) == pytest.approx(normal, rel=0.05)
 
 
+def test_a_mended_key_is_as_before_and_changes_nobody_elses_luck() -> None:
+    steady = Regime("steady", a_second=(100.0, 100.0))
+    spikes = Spikes(np.zeros(50), np.full(50, HOUR), 5.0)
+    mended, other = (mail(steady, spikes=spikes) for _ in range(2))
+    keys = np.arange(50) < 20
+    mended.mend(keys)
+    for end in (10.0, 20.0, 30.0):
+        now, then = mended.step(end, 10.0), other.step(end, 10.0)
+        assert np.array_equal(now[0], then[0])
+        assert np.array_equal(now[1][~keys], then[1][~keys])
+        assert (now[1][keys] <= then[1][keys]).all()
+        rate = now[1][keys].sum() / now[0][keys].sum()
+        assert rate == pytest.approx(mended.rate[keys].mean(), rel=0.1)
+
+
 def test_new_keys_send_nothing_before_they_appear() -> None:
     traffic = mail(Regime("new", cold=True))
     assert traffic.step(HOUR, 10.0)[0].sum() == 0
