@@ -29,7 +29,7 @@ from monitor.lab.regimes import (
 )
 from monitor.lab.report import Pace, Tell
 from monitor.lab.scenarios import Scenario
-from monitor.observe.detectors.nb_glr import MARGIN
+from monitor.observe.detectors.margin import MARGIN
 
 #: Lifts at which the floor is computed.
 FLOOR_LIFTS = (1.1, 1.2, 1.3, 1.5, 1.8, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0)

@@ -16,7 +16,8 @@ from monitor.observe.detectors.heaps import (
     LEAST_LIFT,
     MOST_MOMENTS,
 )
-from monitor.observe.detectors.nb_glr import MARGIN, NbGlr
+from monitor.observe.detectors.margin import MARGIN
+from monitor.observe.detectors.nb_glr import NbGlr
 
 EPOCH = 1_767_571_200.0
 KEYS = 3

@@ -9,10 +9,11 @@ import pytest
 from monitor.events import Channel
 from monitor.observe import Limit, ObservePolicy
 from monitor.observe.arrays import Array
-from monitor.observe.channels import CHANNELS, FEWEST, PRIOR, WIDTH
+from monitor.observe.channels import CHANNELS, FEWEST, PRIOR, SLACK, WIDTH
 from monitor.observe.detectors import Detector, Look, Reading
 from monitor.observe.detectors.deviance import binomial_gain, deviance
 from monitor.observe.detectors.limit import CHOICE_NATS, LEAST_NATS, LimitRule
+from monitor.observe.detectors.margin import MARGIN
 from monitor.observe.detectors.nb_glr import NbGlr
 from monitor.observe.detectors.tail import GROWTH_AN_HOUR, Tail
 from monitor.observe.knob import MOST_RAISED, Knob
@@ -75,6 +76,28 @@ def test_large_rates_say_more_than_poisson_thinks() -> None:
     assert gain[1] == pytest.approx(1.0, abs=1e-3)
     more_failed_than_tried = binomial_gain(*(np.array([x]) for x in (1.0, 5.0, 0.5)))
     assert np.isfinite(more_failed_than_tried).all()
+
+
+#: A key that is known to the last digit.
+STEADY: dict[str, Any] = {
+    "info": np.full((1, WIDTH), 1e9),
+    "cv2": np.full((1, WIDTH), 1e-9),
+}
+
+
+def test_a_rate_that_is_a_little_up_is_no_news_at_any_volume() -> None:
+    rule, rate = nb_glr(), STEADY | {"rate": np.full((1, WIDTH), 0.02)}
+    for number in range(100):
+        creeps = look(1e6, 0.02e6 * (1.0 + 1.5 * MARGIN), EPOCH + number, **rate)
+        assert not rule.look(creeps).score.any()
+    risen = look(1e6, 0.02e6 * (1.0 + 3.0 * MARGIN), EPOCH + 100, **rate)
+    assert rule.look(risen).over.all()
+
+
+def test_the_margin_costs_a_small_key_no_evidence() -> None:
+    reading = nb_glr().look(look(5.0 / PRIOR[0], 25.0, **STEADY))
+    free = deviance(*(np.array([x]) for x in (25.0, 5.0 + SLACK[0], 1e9)))
+    assert 0.97 * free[0] < reading.score[0, 0] < 1.03 * free[0]
 
 
 def test_a_key_without_a_baseline_is_not_judged_by_it() -> None:

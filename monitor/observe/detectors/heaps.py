@@ -17,6 +17,7 @@ from monitor.observe.arrays import Bools, Floats, Ints, Singles, State
 from monitor.observe.channels import FEWEST, SLACK, WIDTH
 from monitor.observe.detectors.deviance import binomial_gain, deviance
 from monitor.observe.detectors.look import AGAINST, FAILED, Look
+from monitor.observe.detectors.margin import with_margin, without_margin
 
 #: Evidence in one moment that makes a heap, nats. Where heaps happen no moment may say
 #: more than that, nor more than how rare heaps are, but so much at least.
@@ -165,7 +166,8 @@ class Heaps:
         failed, expected, tried = self._moments[_COUNTS, mine]
         phi = look.phi[rows, channel].astype(float)
         spread = look.cv2[rows, channel] + phi / look.info[rows, channel]
-        counts = _Rows(failed, expected + SLACK[channel], tried, phi, spread)
+        allowed = with_margin(without_margin(expected)) + SLACK[channel]
+        counts = _Rows(failed, allowed, tried, phi, spread)
         high = counts.evidence(failed) > HEAP_NATS
         high &= (failed > LEAST_LIFT * expected) & (failed >= FEWEST[channel])
         told: Floats = failed.copy()

@@ -29,12 +29,10 @@ from monitor.observe.detectors.look import (
     nothing_in,
     tell,
 )
+from monitor.observe.detectors.margin import MARGIN, with_margin, without_margin
 from monitor.observe.detectors.scan import Candidates, Scan
 from monitor.observe.detectors.tail import Tail
 from monitor.observe.policy import ObservePolicy
-
-#: A rate that is up by this part is no news.
-MARGIN = 0.15
 
 #: Windows with less evidence are not worth a deviance.
 SCREEN = 3.0
@@ -144,8 +142,9 @@ def _found(windows: Candidates, look: Look, channel: int) -> Floats:
     rows = windows.rows[np.nonzero(other)[1]]
     # Within a window a baseline hardly moves: attempts need not be kept.
     rate = np.maximum(look.rate[rows, channel], FLOOR[channel])
-    tried = expected / (rate * (1.0 + MARGIN))
-    expected += SLACK[channel]
+    expected = without_margin(expected)
+    tried = expected / rate
+    expected = with_margin(expected) + SLACK[channel]
     phi = look.phi[rows, channel]
     spread = look.cv2[rows, channel] + phi / look.info[rows, channel]
     scores = deviance(failed / phi, expected / phi, 1.0 / spread)
